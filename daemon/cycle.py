@@ -1,0 +1,337 @@
+"""The cycle: gather what is known, decide purely, record the decision with its orders in one transaction, then send."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from daemon.book import OpenOrder, Outbox, PendingCross
+from daemon.decision import HISTORY_SESSIONS, CycleInput, Decision, Evaluation, Options, SleeveInput, decide, extend, step_books
+from daemon.jobs import Skipped, attempt
+from daemon.logging import bound, get_logger
+from daemon.report_data import allocation_json
+from daemon.runtime import Runtime
+from daemon.settle import SEND_UNTIL, send, settle
+from daemon.shadow import ShadowBook, ShadowMark
+from daemon.store.postgres import Database
+from execution.planning import SleeveState
+from execution.sleeves import transfer
+
+log = get_logger("cycle")
+
+
+@dataclass(slots=True)
+class SleeveMemory:
+    """What the next cycle must know of one strategy; recorded with every cycle and loaded at start."""
+
+    book: ShadowBook
+    targets: dict[str, float] = field(default_factory=dict)
+    last_due: date | None = None
+    cycles: int = 0
+
+
+@dataclass(slots=True)
+class Memory:
+    """What the next cycle must know of the ones before."""
+
+    sleeves: dict[str, SleeveMemory]
+    history: pd.DataFrame
+    capital: dict[str, float]
+
+
+def load_memory(db: Database, names: Sequence[str], session: date) -> Memory:
+    """Everything recorded before `session`."""
+    books = {r["sleeve"]: ShadowBook.from_json(r["sleeve"], r["state"]["book"]) for r in db.rows("shadow_states_all")}
+    states = {r["sleeve"]: r["state"] for r in db.rows("shadow_states_all")}
+    memory = {name: SleeveMemory(book=books.get(name, ShadowBook(sleeve=name))) for name in names}
+    for row in db.rows("evaluations_last", before=session):
+        if row["sleeve"] in memory:
+            memory[row["sleeve"]].last_due = row["due_session"]
+    for row in db.rows("targets_before", before=session):
+        if row["sleeve"] in memory:
+            memory[row["sleeve"]].targets[row["symbol"]] = row["weight"]
+    for name, state in states.items():
+        if name in memory:
+            memory[name].cycles = state["cycles"]
+            warmed = state.get("last_due")
+            if warmed and (memory[name].last_due is None or date.fromisoformat(warmed) > memory[name].last_due):  # type: ignore[operator]
+                memory[name].last_due = date.fromisoformat(warmed)
+    known = db.row("meta_get", key="capital")
+    return Memory(sleeves=memory, history=load_history(db, session), capital=dict(known["value"]) if known else {})
+
+
+def load_history(db: Database, before: date) -> pd.DataFrame:
+    """Recorded shadow returns (n_obs, n_sleeves) of sessions before a date, the last HISTORY_SESSIONS rows."""
+    rows = [r for r in db.rows("shadow_marks_since", since=before - timedelta(days=2 * HISTORY_SESSIONS)) if r["session"] < before]
+    marks = [ShadowMark(sleeve=r["sleeve"], session=r["session"], return_frac=r["return_frac"], turnover_frac=0.0) for r in rows]
+    return extend(empty_history(), marks)
+
+
+def empty_history() -> pd.DataFrame:
+    """No shadow returns yet."""
+    return pd.DataFrame(index=pd.DatetimeIndex([]), dtype="float64")
+
+
+class Cycles:
+    """Runs the cycle of each session, remembering in memory what the record also holds."""
+
+    def __init__(self, rt: Runtime) -> None:
+        self._rt = rt
+        self._memory: Memory | None = None
+
+    def run(self, at: datetime) -> dict[str, Any]:
+        """The cycle of the session that opens next after `at`. Resumes a recorded one; raises Skipped when its window has passed."""
+        rt = self._rt
+        session = rt.calendar.upcoming(at)
+        with rt.trading:
+            settle(rt, at)
+            recorded = rt.db.row("cycle_of_session", session=session)
+            if recorded is not None:
+                return self._resume(recorded)
+            if rt.clock.now() > rt.calendar.open_at(session) + SEND_UNTIL:
+                log.error("rebalance.missed", session=session, reason="the window of the session's open has passed")
+                raise Skipped("the window of the session's open has passed; sleeves stay due for the next cycle")
+            return self._fresh(session, at)
+
+    def _resume(self, recorded: Mapping[str, Any]) -> dict[str, Any]:
+        """The saved decision stands; `settle` has looked up its intents and sent what never arrived."""
+        if recorded["applied_at"] is None:
+            self._rt.db.run("cycle_applied", cycle_id=recorded["cycle_id"], at=self._rt.clock.now())
+            log.info("cycle.recovered", cycle_id=recorded["cycle_id"], open_orders=len(self._rt.book.orders))
+        return {"cycle_id": recorded["cycle_id"], "resumed": True}
+
+    def _fresh(self, session: date, at: datetime) -> dict[str, Any]:
+        rt = self._rt
+        rt.archive.refresh()
+        memory = self._memory or load_memory(rt.db, list(rt.strategies), session)
+        self._memory = None
+        if any(m.book.session is None for m in memory.sleeves.values()):
+            self._warm_up(memory, session)
+        view = rt.archive.view(at)
+        given = self._gather(memory, session, at)
+        decision = decide(given, view, memory.history, rt.strategies, rt.calendar, attempt)
+        with bound(cycle_id=given.cycle_id):
+            record(rt, given, decision)
+            self._remember(memory, given, decision)
+            sent = apply(rt, given)
+            tell(rt, given, decision)
+        self._memory = memory
+        return {"cycle_id": given.cycle_id, "session": session.isoformat(), "orders": len(decision.plan.orders), "sent": sent, "why": decision.reason}
+
+    def _gather(self, memory: Memory, session: date, at: datetime) -> CycleInput:
+        rt, settings = self._rt, self._rt.settings
+        ledger = rt.book.ledger
+        names = {*ledger.sleeves(), *rt.strategies, "treasury"}
+        return CycleInput(
+            cycle_id=session.strftime("%Y%m%d"),
+            session=session,
+            at=at,
+            code_version=rt.code_version,
+            options=Options(
+                limits=settings.limits(),
+                cost_frac=settings.cost_bps / 1e4,
+                min_notional_usd=str(settings.min_notional_usd),
+                band_frac=settings.band_frac,
+                qty_decimals=settings.qty_decimals,
+                id_prefix=rt.id_prefix,
+                benchmark=settings.benchmark,
+            ),
+            sleeves=tuple(
+                SleeveInput(name=name, params=rt.params[name], last_due=m.last_due, targets=m.targets, book=m.book, cycles=m.cycles)
+                for name, m in sorted(memory.sleeves.items())
+            ),
+            holdings={name: SleeveState(cash=ledger.cash(name), positions=ledger.positions(name)) for name in sorted(names)},
+            previous_capital=memory.capital,
+            halted=halt_reason(rt),
+            blocked=tuple(sorted({r["symbol"] for r in rt.db.rows("breaks_open")} | {o.symbol for o in rt.book.orders.values()})),
+            whole_shares=tuple(sorted(rt.whole_shares)),
+            versions_known=rt.archive.versions_known(at),
+            history_hash=history_hash(memory.history),
+        )
+
+    def _warm_up(self, memory: Memory, session: date) -> None:
+        """Give new shadow books a past: the same steps over the stored history, as it was known then."""
+        rt = self._rt
+        new = {n: m for n, m in memory.sleeves.items() if m.book.session is None}
+        first = rt.calendar.offset(session, -max(1, rt.settings.shadow_warmup_sessions))
+        marks: list[ShadowMark] = []
+        for day in rt.calendar.sessions(first, rt.calendar.previous_session(session)):
+            view = rt.archive.view(rt.calendar.open_at(day) - timedelta(minutes=30))
+            inputs = [
+                SleeveInput(name=n, params=rt.params[n], last_due=m.last_due, targets=m.targets, book=m.book, cycles=0)
+                for n, m in sorted(new.items())
+            ]
+            books, rolled, evaluations = step_books(inputs, rt.strategies, rt.calendar, day, view, rt.settings.cost_bps / 1e4, attempt)
+            marks += rolled
+            for book in books:
+                new[book.sleeve].book = book
+            _remember_targets(new, evaluations)
+        memory.history = extend(memory.history, marks)
+        with rt.db.transaction():
+            rt.db.copy("copy_shadow_marks", [(m.sleeve, m.session, m.return_frac, m.turnover_frac) for m in marks])
+            _save_states(rt, memory)
+        log.info("shadow.warmed", strategies=len(new), sessions=len({m.session for m in marks}), since=first)
+
+    def _remember(self, memory: Memory, given: CycleInput, decision: Decision) -> None:
+        for book in decision.books:
+            memory.sleeves[book.sleeve].book = book
+            memory.sleeves[book.sleeve].cycles += 1
+        _remember_targets(memory.sleeves, decision.evaluations)
+        memory.history = extend(memory.history, decision.marks)
+        if decision.allocation is not None:
+            memory.capital = {str(k): float(v) for k, v in decision.allocation.capital.items()}
+        with self._rt.db.transaction():
+            _save_states(self._rt, memory)
+            self._rt.db.run("meta_set", key="capital", value=memory.capital)
+
+
+def _remember_targets(sleeves: Mapping[str, SleeveMemory], evaluations: Sequence[Evaluation]) -> None:
+    for e in evaluations:
+        if e.targets is not None:
+            sleeves[e.sleeve].targets = {str(s): float(w) for s, w in e.targets.weights.items()}
+            sleeves[e.sleeve].last_due = e.due_session
+
+
+def _save_states(rt: Runtime, memory: Memory) -> None:
+    rt.db.run_many(
+        "shadow_state_set",
+        [
+            {
+                "sleeve": name,
+                "state": {"book": m.book.as_json(), "cycles": m.cycles, "last_due": m.last_due.isoformat() if m.last_due else None},
+            }
+            for name, m in sorted(memory.sleeves.items())
+        ],
+    )
+
+
+def history_hash(history: pd.DataFrame) -> str:
+    """SHA-256 of shadow returns, their sessions and sleeves."""
+    digest = hashlib.sha256(repr((list(history.columns), [str(i) for i in history.index])).encode())
+    digest.update(np.ascontiguousarray(history.to_numpy(dtype=np.float64)).tobytes())
+    return digest.hexdigest()
+
+
+def halt_reason(rt: Runtime) -> str:
+    """Why nothing may be traded, or an empty string."""
+    state = rt.db.row("trading_state_last")
+    return f"halted by {state['actor']}: {state['reason']}" if state is not None and state["state"] == "HALTED" else ""
+
+
+def record(rt: Runtime, given: CycleInput, decision: Decision) -> None:
+    """Write the cycle, why it decided, and every intent, in one transaction, before anything is sent."""
+    cycle, now = given.cycle_id, rt.clock.now()
+    outbox = Outbox()
+    for t in decision.plan.transfers:
+        rt.book.book(outbox, transfer(f"transfer:{cycle}:{t.sleeve}", t.sleeve, t.amount, now, memo="capital"))
+    crosses = [
+        PendingCross(cross_id=f"cross:{cycle}:{c.symbol}", session=given.session, symbol=c.symbol, shares=c.shares, decision_price=c.decision_price)
+        for c in decision.plan.crosses
+    ]
+    with rt.db.transaction():
+        rt.db.run(
+            "cycle_add",
+            cycle_id=cycle,
+            session=given.session,
+            at=given.at,
+            input=given.as_json(),
+            allocation={"reason": decision.reason, "nav_usd": str(decision.nav), **allocation_json(decision.allocation)},
+            decision_hash=decision.hash,
+        )
+        _record_why(rt, cycle, decision)
+        _record_orders(rt, given, decision, now)
+        rt.db.copy(
+            "copy_crosses",
+            [(c.cross_id, cycle, c.session, c.symbol, {k: str(v) for k, v in c.shares.items()}, c.decision_price) for c in crosses],
+        )
+        rt.db.copy("copy_shadow_marks", [(m.sleeve, m.session, m.return_frac, m.turnover_frac) for m in decision.marks])
+        rt.book.write_transactions(outbox.transactions)
+    for cross in crosses:
+        rt.book.crosses[cross.cross_id] = cross
+
+
+def _record_why(rt: Runtime, cycle: str, decision: Decision) -> None:
+    evaluated = [(e, e.targets) for e in decision.evaluations if e.targets is not None]
+    rt.db.copy(
+        "copy_evaluations",
+        [(cycle, e.sleeve, e.due_session, e.outcome, e.reason, dict(e.targets.skipped) if e.targets else {}) for e in decision.evaluations],
+    )
+    rt.db.copy(
+        "copy_targets", [(cycle, e.sleeve, str(s), float(w), float(t.scores.get(s, 0.0))) for e, t in evaluated for s, w in t.weights.items()]
+    )
+    rt.db.copy(
+        "copy_evidence",
+        [
+            (cycle, e.sleeve, symbol, dataset, key, float(contribution))
+            for e, t in evaluated
+            for dataset, key, symbol, contribution in t.evidence.itertuples(index=False, name=None)
+        ],
+    )
+    if decision.allocation is not None:
+        weights = decision.allocation.sleeve_weights
+        values = weights.to_numpy()
+        rt.db.copy(
+            "copy_sleeve_weights",
+            [(cycle, str(weights.index[i]), str(weights.columns[j]), float(values[i, j])) for i, j in np.argwhere(values != 0.0)],
+        )
+
+
+def _record_orders(rt: Runtime, given: CycleInput, decision: Decision, now: datetime) -> None:
+    orders = [
+        OpenOrder(
+            client_order_id=p.request.client_order_id, cycle_id=given.cycle_id, session=given.session, symbol=p.request.symbol,
+            side=p.request.side, qty=p.request.qty, type=p.request.type, time_in_force=p.request.time_in_force,
+            decision_price=p.decision_price, status="intended", intended_at=now, shares=p.shares,
+        )
+        for p in decision.plan.orders
+    ]  # fmt: skip
+    rt.db.copy(
+        "copy_orders",
+        [
+            (o.client_order_id, o.cycle_id, o.session, o.symbol, o.side, o.qty, o.type, o.time_in_force, None, o.decision_price, o.status, now, now)
+            for o in orders
+        ],
+    )
+    rt.db.copy("copy_order_shares", [(o.client_order_id, s, q) for o in orders for s, q in o.shares.items()])
+    for order in orders:
+        rt.book.track(order)
+
+
+def apply(rt: Runtime, given: CycleInput) -> int:
+    """Send the recorded intents, sells first; the number that the broker accepted."""
+    now = rt.clock.now()
+    orders = [o for o in rt.book.working() if o.cycle_id == given.cycle_id and o.status == "intended"]
+    for order in sorted(orders, key=lambda o: (o.side == "buy", o.symbol)):
+        send(rt, order, now)
+    with rt.db.transaction():
+        rt.book.save(Outbox(), now)
+        rt.db.run("cycle_applied", cycle_id=given.cycle_id, at=now)
+    return sum(o.is_sent for o in orders)
+
+
+def tell(rt: Runtime, given: CycleInput, decision: Decision) -> None:
+    """One canonical line for the cycle and one for each evaluation, and the metrics."""
+    for e in decision.evaluations:
+        names = 0 if e.targets is None else len(e.targets.weights)
+        outcome = {"evaluated": "success", "held": "held", "failed": "failed"}[e.outcome]
+        rt.metrics.inc("allocd_strategy_runs_total", strategy=e.sleeve, outcome=outcome)
+        log.info("signal.computed", strategy=e.sleeve, outcome=e.outcome, names=names, due=e.due_session, reason=e.reason)
+        if e.targets is not None:
+            rt.metrics.set("allocd_strategy_last_success_timestamp_seconds", given.at.timestamp(), strategy=e.sleeve)
+            rt.metrics.set("allocd_strategy_target_positions", names, strategy=e.sleeve)
+    allocation = decision.allocation
+    fields: dict[str, Any] = {"session": given.session, "why": decision.reason, "orders": len(decision.plan.orders)}
+    fields["notional_usd"] = round(float(sum(o.request.qty * o.decision_price for o in decision.plan.orders)), 2)
+    fields["nav_usd"] = round(float(decision.nav), 2)
+    if allocation is not None:
+        fields |= {"rung": allocation.rung, "gross": round(allocation.gross, 4), "var95": round(allocation.var95, 5), "bound": len(allocation.bound)}
+        rt.metrics.set("allocd_risk_value_at_risk_ratio", allocation.var95, confidence="0.95")
+        for name, fraction in allocation.capital.items():
+            rt.metrics.set("allocd_strategy_allocation_ratio", float(fraction), strategy=str(name))
+    log.info("cycle.finished", decision_hash=decision.hash[:16], **fields)
+
+

@@ -1,0 +1,384 @@
+"""The decision of one cycle: a pure function of its recorded input, the view at its instant and the shadow history.
+
+Live, sandbox, replay and `verify` call the same `decide`; what it needs beside the data is in `CycleInput`, which is
+stored with the decision.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from daemon.calendar import Calendar
+from daemon.shadow import ShadowBook, ShadowMark, roll
+from daemon.store.view import View
+from execution.planning import Plan, PlanningOptions, SleeveState, plan
+from risk.allocate import allocate
+from risk.base import Allocation, RiskLimits
+from risk.regime import volatility_ratio_delta
+from risk.var import historical_var
+from strategies.base import Strategy, Targets
+
+HISTORY_SESSIONS = 252
+PRICE_SESSIONS = 60
+ADV_SESSIONS = 20
+BREACH_FACTOR = 1.1
+"""A held portfolio whose VaR exceeds its cap by this factor is cut at once, not at the next rebalance."""
+
+Attempt = Callable[[str, Callable[[], Targets]], Targets | str]
+"""Run a strategy contained: its targets, or the reason why it failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What of the settings bears on a decision."""
+
+    limits: RiskLimits
+    cost_frac: float
+    min_notional_usd: str
+    band_frac: float
+    qty_decimals: int
+    id_prefix: str
+    benchmark: str
+
+    def planning(self, whole_shares: Sequence[str]) -> PlanningOptions:
+        """As the planner wants it."""
+        return PlanningOptions(
+            min_notional_usd=Decimal(self.min_notional_usd),
+            band_frac=self.band_frac,
+            qty_decimals=self.qty_decimals,
+            whole_share_symbols=frozenset(whole_shares),
+            id_prefix=self.id_prefix,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SleeveInput:
+    """One strategy as the cycle found it. cycles: how many it has taken part in, for the ramp."""
+
+    name: str
+    params: Mapping[str, Any]
+    last_due: date | None
+    targets: Mapping[str, float]
+    book: ShadowBook
+    cycles: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleInput:
+    """Everything beside the data that a decision depends on."""
+
+    cycle_id: str
+    session: date
+    at: datetime
+    code_version: str
+    options: Options
+    sleeves: tuple[SleeveInput, ...]
+    holdings: Mapping[str, SleeveState]
+    previous_capital: Mapping[str, float]
+    halted: str
+    blocked: tuple[str, ...]
+    whole_shares: tuple[str, ...]
+    versions_known: Mapping[str, int]
+    history_hash: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, exactly invertible."""
+        return {
+            "cycle_id": self.cycle_id,
+            "session": self.session.isoformat(),
+            "at": self.at.isoformat(),
+            "code_version": self.code_version,
+            "options": asdict(self.options),
+            "sleeves": [
+                {
+                    "name": s.name,
+                    "params": dict(s.params),
+                    "last_due": s.last_due and s.last_due.isoformat(),
+                    "targets": dict(s.targets),
+                    "book": s.book.as_json(),
+                    "cycles": s.cycles,
+                }
+                for s in self.sleeves
+            ],
+            "holdings": {
+                name: {"cash": str(state.cash), "positions": {k: str(q) for k, q in state.positions.items()}}
+                for name, state in self.holdings.items()
+            },
+            "previous_capital": dict(self.previous_capital),
+            "halted": self.halted,
+            "blocked": list(self.blocked),
+            "whole_shares": list(self.whole_shares),
+            "versions_known": dict(self.versions_known),
+            "history_hash": self.history_hash,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "CycleInput":
+        """The inverse of `as_json`."""
+        options = data["options"]
+        return cls(
+            cycle_id=data["cycle_id"],
+            session=date.fromisoformat(data["session"]),
+            at=datetime.fromisoformat(data["at"]),
+            code_version=data["code_version"],
+            options=Options(**{**options, "limits": RiskLimits(**options["limits"])}),
+            sleeves=tuple(
+                SleeveInput(
+                    name=s["name"],
+                    params=s["params"],
+                    last_due=date.fromisoformat(s["last_due"]) if s["last_due"] else None,
+                    targets=s["targets"],
+                    book=ShadowBook.from_json(s["name"], s["book"]),
+                    cycles=s["cycles"],
+                )
+                for s in data["sleeves"]
+            ),
+            holdings={
+                name: SleeveState(cash=Decimal(h["cash"]), positions={k: Decimal(q) for k, q in h["positions"].items()})
+                for name, h in data["holdings"].items()
+            },
+            previous_capital=data["previous_capital"],
+            halted=data["halted"],
+            blocked=tuple(data["blocked"]),
+            whole_shares=tuple(data["whole_shares"]),
+            versions_known=data["versions_known"],
+            history_hash=data["history_hash"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What became of one due strategy: evaluated with targets, held (stale data) or failed, with the reason."""
+
+    sleeve: str
+    due_session: date
+    outcome: str
+    reason: str = ""
+    targets: Targets | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The result of `decide`. allocation is None on a session on which nothing had to change."""
+
+    evaluations: tuple[Evaluation, ...]
+    books: tuple[ShadowBook, ...]
+    marks: tuple[ShadowMark, ...]
+    allocation: Allocation | None
+    plan: Plan
+    nav: Decimal
+    prices: Mapping[str, Decimal]
+    reason: str
+    hash: str = field(default="")
+
+
+NOTHING = Plan(orders=(), crosses=(), transfers=(), skipped=())
+
+
+def step_books(
+    sleeves: Sequence[SleeveInput], catalog: Mapping[str, Strategy], calendar: Calendar, session: date, view: View, cost_frac: float, attempt: Attempt
+) -> tuple[list[ShadowBook], list[ShadowMark], list[Evaluation]]:
+    """Roll every shadow book to the newest close and evaluate the strategies that are due in `session`."""
+    books, marks = roll([s.book for s in sleeves], view, cost_frac)
+    evaluations = []
+    fresh = is_fresh(view)
+    for i, sleeve in enumerate(sleeves):
+        due = calendar.latest_due(catalog[sleeve.name].rebalance, session)
+        if due is None or (sleeve.last_due is not None and due <= sleeve.last_due):
+            continue
+        evaluation = _evaluate(sleeve, catalog[sleeve.name], due, view, attempt) if fresh else _held(sleeve, due)
+        evaluations.append(evaluation)
+        if evaluation.targets is not None:
+            pending = {str(s): float(w) for s, w in evaluation.targets.weights.items()}
+            books[i] = ShadowBook(
+                sleeve=sleeve.name, session=books[i].session, weights=books[i].weights, pending=pending, pending_session=session
+            )
+    return books, marks, evaluations
+
+
+def is_fresh(view: View) -> bool:
+    """True when most instruments that traded lately have a bar of the newest closed session."""
+    closes = view.bars("close", 10)
+    if closes.empty:
+        return False
+    values = np.isfinite(closes.to_numpy())
+    alive = values.any(axis=0)
+    return bool(alive.any()) and float(values[-1][alive].mean()) >= 0.5
+
+
+def _held(sleeve: SleeveInput, due: date) -> Evaluation:
+    return Evaluation(sleeve=sleeve.name, due_session=due, outcome="held", reason="daily bars of the last session are missing")
+
+
+def _evaluate(sleeve: SleeveInput, strategy: Strategy, due: date, view: View, attempt: Attempt) -> Evaluation:
+    previous = pd.Series(dict(sleeve.targets), dtype="float64")
+    own = view.for_sleeve(previous, pd.DataFrame({"qty": [], "market_value_usd": []}))
+    result = attempt(sleeve.name, lambda: strategy.run(own, **sleeve.params))
+    if isinstance(result, str):
+        return Evaluation(sleeve=sleeve.name, due_session=due, outcome="failed", reason=result)
+    return Evaluation(sleeve=sleeve.name, due_session=due, outcome="evaluated", targets=result)
+
+
+def decide(
+    given: CycleInput, view: View, history: pd.DataFrame, catalog: Mapping[str, Strategy], calendar: Calendar, attempt: Attempt
+) -> Decision:
+    """Evaluate, allocate, plan. `history`: shadow returns (n_obs, n_sleeves) of sessions before the books' own."""
+    books, marks, evaluations = step_books(given.sleeves, catalog, calendar, given.session, view, given.options.cost_frac, attempt)
+    returns = extend(history, marks)
+    wanted = {b.sleeve: dict(b.pending if b.pending is not None else b.weights) for b in books}
+    symbols = sorted({s for w in wanted.values() for s in w} | {s for h in given.holdings.values() for s in h.positions})
+    prices = last_prices(view, symbols)
+    nav = account_nav(given.holdings, prices)
+    reason = _why_act(given, evaluations, view, prices, nav)
+    allocation, planned = None, NOTHING
+    if reason and not given.halted and nav > 0:
+        allocation = _allocate(given, view, returns, wanted, catalog, float(nav))
+        planned = _plan(given, allocation, nav, prices)
+    decision = Decision(
+        evaluations=tuple(evaluations),
+        books=tuple(books),
+        marks=tuple(marks),
+        allocation=allocation,
+        plan=planned,
+        nav=nav,
+        prices=prices,
+        reason=given.halted or reason or "nothing due",
+    )
+    return _hashed(decision, given.session)
+
+
+def extend(history: pd.DataFrame, marks: Sequence[ShadowMark]) -> pd.DataFrame:
+    """Shadow returns with new marks appended, the last HISTORY_SESSIONS rows."""
+    if marks:
+        new = pd.DataFrame([(pd.Timestamp(m.session), m.sleeve, m.return_frac) for m in marks], columns=["session", "sleeve", "r"])
+        wide = new.pivot(index="session", columns="sleeve", values="r")
+        columns = history.columns.union(wide.columns)
+        history = pd.concat([history.reindex(columns=columns), wide.reindex(columns=columns)])
+    return history.iloc[-HISTORY_SESSIONS:]
+
+
+def last_prices(view: View, symbols: Sequence[str]) -> dict[str, Decimal]:
+    """Newest known close by symbol, to 1e-6 USD; a symbol without one in PRICE_SESSIONS is absent."""
+    closes = view.bars("close", PRICE_SESSIONS, symbols)
+    values = closes.to_numpy()
+    prices = {}
+    for i, symbol in enumerate(closes.columns):
+        known = np.flatnonzero(np.isfinite(values[:, i]))
+        if len(known):
+            prices[str(symbol)] = Decimal(repr(round(float(values[known[-1], i]), 6)))
+    return prices
+
+
+def account_nav(holdings: Mapping[str, SleeveState], prices: Mapping[str, Decimal]) -> Decimal:
+    """Cash and positions of all sleeves at `prices`; a position without a price counts as nothing."""
+    zero = Decimal(0)
+    return sum(
+        (h.cash + sum((q * prices.get(s, zero) for s, q in h.positions.items()), zero) for h in holdings.values()),
+        zero,
+    )
+
+
+def _why_act(given: CycleInput, evaluations: Sequence[Evaluation], view: View, prices: Mapping[str, Decimal], nav: Decimal) -> str:
+    if any(e.outcome == "evaluated" for e in evaluations):
+        return "due: " + ", ".join(e.sleeve for e in evaluations if e.outcome == "evaluated")
+    ramping = [s.name for s in given.sleeves if 0 < s.cycles < given.options.limits.ramp_sessions]
+    if ramping and any(s.book.pending or s.book.weights for s in given.sleeves):
+        return "ramping in: " + ", ".join(ramping)
+    if nav > 0 and _current_var(given, view, prices, nav) > BREACH_FACTOR * given.options.limits.max_var95_frac:
+        return "value at risk of the held portfolio is over its cap"
+    return ""
+
+
+def _current_var(given: CycleInput, view: View, prices: Mapping[str, Decimal], nav: Decimal) -> float:
+    held: dict[str, float] = {}
+    for state in given.holdings.values():
+        for symbol, qty in state.positions.items():
+            held[symbol] = held.get(symbol, 0.0) + float(qty * prices.get(symbol, Decimal(0)) / nav)
+    if not held:
+        return 0.0
+    returns = asset_returns(view, sorted(held))
+    combined = np.nan_to_num(returns.to_numpy()) @ np.array([held[s] for s in returns.columns])
+    return historical_var(pd.Series(combined), 0.95) if len(combined) > 1 else 0.0
+
+
+def asset_returns(view: View, symbols: Sequence[str]) -> pd.DataFrame:
+    """Daily simple total returns (HISTORY_SESSIONS, n_assets), NaN where there was no bar."""
+    prices = view.bars("adj_close", HISTORY_SESSIONS + 1, symbols)
+    values = prices.to_numpy()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        changes = values[1:] / values[:-1] - 1.0
+    return pd.DataFrame(changes, index=prices.index[1:], columns=prices.columns, copy=False)
+
+
+def _allocate(
+    given: CycleInput, view: View, returns: pd.DataFrame, wanted: Mapping[str, Mapping[str, float]], catalog: Mapping[str, Strategy], nav: float
+) -> Allocation:
+    limits = given.options.limits
+    symbols = sorted({s for w in wanted.values() for s in w})
+    spot = asset_returns(view, [given.options.benchmark])
+    benchmark = spot.iloc[:, 0].dropna() if spot.shape[1] else pd.Series(dtype="float64")
+    volume = view.bars("volume", ADV_SESSIONS, symbols).to_numpy() * view.bars("close", ADV_SESSIONS, symbols).to_numpy()
+    known = np.isfinite(volume).any(axis=0)
+    adv = np.full(volume.shape[1], np.nan)
+    adv[known] = np.nanmean(volume[:, known], axis=0)
+    assets = asset_returns(view, symbols)
+    return allocate(
+        returns.reindex(columns=[s.name for s in given.sleeves]),
+        {name: pd.Series(dict(w), dtype="float64") for name, w in wanted.items()},
+        assets,
+        limits=limits,
+        nav_usd=nav,
+        sectors=view.sectors(),
+        funds=frozenset(f for s in given.sleeves for f in catalog[s.name].funds),
+        adv_usd=pd.Series(adv, index=assets.columns, dtype="float64"),
+        regime_delta=volatility_ratio_delta(benchmark) if len(benchmark) > ADV_SESSIONS else 0.0,
+        ramp=pd.Series({s.name: min(1.0, (s.cycles + 1) / limits.ramp_sessions) for s in given.sleeves}),
+        previous_capital=pd.Series(dict(given.previous_capital), dtype="float64") if given.previous_capital else None,
+    )
+
+
+def _plan(given: CycleInput, allocation: Allocation, nav: Decimal, prices: Mapping[str, Decimal]) -> Plan:
+    weights = allocation.sleeve_weights
+    columns = [str(c) for c in weights.columns]
+    by_sleeve = {
+        str(name): {s: w for s, w in zip(columns, row.tolist(), strict=True) if w} for name, row in zip(weights.index, weights.to_numpy(), strict=True)
+    }
+    retired = [name for name in given.holdings if name not in by_sleeve and name not in ("treasury", "suspense")]
+    capital = {str(name): float(c) for name, c in allocation.capital.items()}
+    return plan(
+        cycle_id=given.cycle_id,
+        sleeves=given.holdings,
+        sleeve_weights={**by_sleeve, **{name: {} for name in retired}},
+        capital={**capital, **dict.fromkeys(retired, 0.0)},
+        nav=nav,
+        prices=prices,
+        options=given.options.planning(given.whole_shares),
+        blocked=frozenset(given.blocked),
+    )
+
+
+def canonical_rows(decision: Decision, session: date) -> list[list[str]]:
+    """The rows that the decision hash covers: (session, sleeve, symbol, target, side, quantity, type)."""
+    day = session.isoformat()
+    rows = [
+        [day, e.sleeve, str(symbol), f"{weight:.12f}", "", "", ""]
+        for e in decision.evaluations
+        if e.targets is not None
+        for symbol, weight in sorted(e.targets.weights.items())
+    ]
+    for order in decision.plan.orders:
+        request = order.request
+        rows.append([day, "", request.symbol, "", request.side, str(request.qty.normalize()), request.type])
+    return rows
+
+
+def _hashed(decision: Decision, session: date) -> Decision:
+    text = json.dumps(canonical_rows(decision, session), separators=(",", ":"))
+    return Decision(**{f: getattr(decision, f) for f in decision.__slots__ if f != "hash"}, hash=hashlib.sha256(text.encode()).hexdigest())

@@ -1,0 +1,96 @@
+"""Running one job occurrence: claimed once, timed, logged in one line, its failure contained."""
+
+import secrets
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+from daemon.clock import Clock
+from daemon.logging import bound, get_logger
+from daemon.metrics import Metrics
+from daemon.schedule import Job
+from daemon.store.postgres import Database
+
+log = get_logger("jobs")
+
+T = TypeVar("T")
+Work = Callable[[datetime], dict[str, Any] | None]
+
+
+class Skipped(Exception):
+    """Raised by a job's work to say that this occurrence had nothing to do, and why."""
+
+
+class JobRunner:
+    """Claims occurrences in `job_runs`, runs the work, records the outcome."""
+
+    def __init__(self, db: Database, clock: Clock, metrics: Metrics) -> None:
+        self._db = db
+        self._clock = clock
+        self._metrics = metrics
+
+    def job(self, name: str, anchor: str, work: Work, **policy: Any) -> Job:
+        """A schedulable job whose occurrences go through this runner."""
+        ledgered = policy.get("ledgered", True)
+        return Job(name=name, anchor=anchor, run=lambda at: self.run(name, at, work, ledgered=ledgered), **policy)
+
+    def run(self, name: str, at: datetime, work: Work, *, ledgered: bool = True, takeover: bool = False) -> str:
+        """Run one occurrence; its outcome: success, failed, skipped, or "claimed" when another run has it."""
+        run_id = secrets.token_hex(8)
+        started = self._clock.now()
+        if ledgered and not self._claim(name, at, run_id, started, takeover):
+            return "claimed"
+        self._metrics.set("allocd_job_running", 1, job=name)
+        begin = time.perf_counter()
+        with bound(run_id=run_id):
+            outcome, detail = self._contained(name, at, work)
+            seconds = time.perf_counter() - begin
+            if ledgered:
+                self._finish(name, at, run_id, outcome, detail, seconds)
+            self._account(name, outcome, seconds, started, at)
+        return outcome
+
+    def _claim(self, name: str, at: datetime, run_id: str, started: datetime, takeover: bool) -> bool:
+        claimed = self._db.row("job_claim", job=name, scheduled_at=at, run_id=run_id, started_at=started, takeover=takeover)
+        return claimed is not None
+
+    def _contained(self, name: str, at: datetime, work: Work) -> tuple[str, dict[str, Any]]:
+        try:
+            return "success", work(at) or {}
+        except Skipped as reason:
+            return "skipped", {"reason": str(reason)}
+        except Exception as error:  # the one broad except: a failing job must never end the daemon
+            log.exception("job.failed", job=name, planned_at=at, error_type=type(error).__name__)
+            return "failed", {"error_type": type(error).__name__, "error": str(error)[:500]}
+
+    def _finish(self, name: str, at: datetime, run_id: str, outcome: str, detail: dict[str, Any], seconds: float) -> None:
+        parameters = {"job": name, "scheduled_at": at, "run_id": run_id, "status": outcome, "finished_at": self._clock.now()}
+        self._db.run("job_finish", **parameters, detail={**detail, "duration_s": round(seconds, 4)})
+        emit = log.info if outcome in ("success", "skipped") else log.warning
+        emit("job.finished", job=name, outcome=outcome, planned_at=at, duration_s=round(seconds, 4), **detail)
+
+    def _account(self, name: str, outcome: str, seconds: float, started: datetime, at: datetime) -> None:
+        self._metrics.set("allocd_job_running", 0, job=name)
+        self._metrics.inc("allocd_job_runs_total", job=name, outcome=outcome)
+        self._metrics.observe("allocd_job_duration_seconds", seconds, job=name)
+        self._metrics.observe("allocd_scheduler_lag_seconds", max(0.0, (started - at).total_seconds()))
+        if outcome == "success":
+            self._metrics.set("allocd_job_last_success_timestamp_seconds", self._clock.now().timestamp(), job=name)
+
+    def missed(self, job: Job, at: datetime) -> None:
+        """Record an occurrence that will not be run."""
+        if job.ledgered:
+            now = self._clock.now()
+            self._db.run("job_record_missed", job=job.name, scheduled_at=at, run_id=secrets.token_hex(8), at=now, detail={"reason": "not running"})
+            self._metrics.inc("allocd_job_runs_total", job=job.name, outcome="missed")
+            log.warning("job.missed", job=job.name, planned_at=at)
+
+
+def attempt(name: str, call: Callable[[], T]) -> T | str:
+    """Run a strategy contained: its result, or the reason of its failure."""
+    try:
+        return call()
+    except Exception as error:  # a strategy is somebody's code: its failure is its own
+        log.exception("signal.failed", strategy=name, error_type=type(error).__name__)
+        return f"{type(error).__name__}: {error}"[:500]

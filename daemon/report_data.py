@@ -1,0 +1,33 @@
+"""Plain-value forms of results: what the record, the report and the pages share."""
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from risk.base import Allocation
+
+
+def series_json(series: pd.Series) -> dict[str, float | None]:
+    """A Series by label; NaN becomes null."""
+    return {str(k): None if math.isnan(v) else float(v) for k, v in series.items()}
+
+
+def allocation_json(allocation: Allocation | None) -> dict[str, Any]:
+    """An allocation as it is stored with its cycle; empty for a session without one."""
+    if allocation is None:
+        return {}
+    return {
+        **{
+            name: series_json(getattr(allocation, name))
+            for name in ("capital", "prior", "views", "confidence", "posterior", "optimizer_weights", "budgets", "weights")
+        },
+        "var95": allocation.var95,
+        "cvar95": allocation.cvar95,
+        "gross": allocation.gross,
+        "regime_delta": allocation.regime_delta,
+        "rung": allocation.rung,
+        "rung_reason": allocation.rung_reason,
+        "bound": [{"limit": b.limit, "subject": b.subject, "before": b.before, "after": b.after} for b in allocation.bound],
+        "excluded": dict(allocation.excluded),
+    }

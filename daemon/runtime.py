@@ -1,0 +1,51 @@
+"""The bag of everything that work needs. Live, sandbox and replay differ only in what is in it."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from config import Settings
+from daemon.book import TradingBook
+from daemon.calendar import Calendar
+from daemon.clock import Clock
+from daemon.metrics import Metrics
+from daemon.store.postgres import Database
+from daemon.store.segments import Lake
+from daemon.store.view import Archive
+from execution.base import Broker
+from scrapers.base import Dataset
+from scrapers.http import Http
+from strategies.base import Strategy
+
+
+@dataclass(slots=True, kw_only=True)
+class Runtime:
+    """What one process works with.
+
+    strategies: the enabled part of the catalog. params: complete parameters by strategy.
+    sources: fetch options of the datasets that this runtime collects (empty in replay).
+    settle_anchors: when the order sweep runs. id_prefix: starts every client_order_id of this installation.
+    owner: identifies this process in the record. trading: held by whatever reads or moves orders, ledger or views.
+    """
+
+    settings: Settings
+    clock: Clock
+    calendar: Calendar
+    db: Database
+    lake: Lake
+    archive: Archive
+    broker: Broker
+    book: TradingBook
+    metrics: Metrics
+    strategies: Mapping[str, Strategy]
+    params: Mapping[str, dict[str, Any]]
+    datasets: Mapping[str, Dataset]
+    sources: Mapping[str, Mapping[str, Any]]
+    http: Http | None
+    settle_anchors: tuple[str, ...]
+    id_prefix: str
+    code_version: str
+    sandbox: bool
+    whole_shares: frozenset[str] = frozenset()
+    trading: threading.RLock = field(default_factory=threading.RLock)

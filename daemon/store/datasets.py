@@ -1,0 +1,200 @@
+"""Dataset tables: derived from the declaration, append-only, every version kept with its three times."""
+
+import dataclasses
+import io
+import types
+import typing
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+from psycopg import Connection, sql
+
+from daemon.store.postgres import Database, Row
+from scrapers.base import Batch, Dataset, Reject
+
+SQL_TYPES = {str: "text", int: "bigint", float: "double precision", bool: "boolean", date: "date", datetime: "timestamptz"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What became of the records of a batch; fetched = new + revised + seen + rejected."""
+
+    new: int = 0
+    revised: int = 0
+    seen: int = 0
+    rejected: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            new=self.new + other.new, revised=self.revised + other.revised, seen=self.seen + other.seen, rejected=self.rejected + other.rejected
+        )
+
+    @property
+    def fetched(self) -> int:
+        """Records delivered by the source."""
+        return self.new + self.revised + self.seen + self.rejected
+
+
+def columns(dataset: Dataset) -> dict[str, str]:
+    """Column name -> SQL type, from the row dataclass."""
+    hints = typing.get_type_hints(dataset.row)
+    return {f.name: SQL_TYPES[_bare(hints[f.name])] for f in dataclasses.fields(dataset.row)}
+
+
+def _bare(hint: object) -> type:
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        (hint,) = (a for a in typing.get_args(hint) if a is not type(None))
+    return typing.cast(type, hint)
+
+
+def ensure_table(db: Database, dataset: Dataset) -> None:
+    """Create the dataset's table when it is missing, and add columns that the declaration has gained."""
+    table = sql.Identifier(dataset.name)
+    wanted = columns(dataset)
+    with db.transaction(), db.connection() as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"allocd.{dataset.name}",))
+        have = {
+            r["column_name"]
+            for r in connection.execute(
+                "SELECT column_name FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = %s", (dataset.name,)
+            )
+        }
+        if not have:
+            body = sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(c), sql.SQL(t)) for c, t in wanted.items())  # type: ignore[arg-type]
+            connection.execute(
+                sql.SQL(
+                    "CREATE TABLE {} (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, row_key uuid NOT NULL, row_hash uuid NOT NULL,"
+                    " event_at timestamptz NOT NULL, known_at timestamptz NOT NULL, fetched_at timestamptz NOT NULL, {})"
+                ).format(table, body)
+            )
+            connection.execute(sql.SQL("CREATE INDEX ON {} (row_key, known_at)").format(table))
+        for name in [c for c in wanted if have and c not in have]:
+            connection.execute(
+                sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(table, sql.Identifier(name), sql.SQL(wanted[name]))  # type: ignore[arg-type]
+            )
+
+
+def append(db: Database, dataset: Dataset, batch: Batch, fetched_at: datetime) -> Counts:
+    """Store one batch: new rows and new versions are appended, what is already known is only counted.
+
+    A row whose `known_at` is null is live: it became known when it was fetched. A version that differs from the stored
+    one but carries the same publication time was restated silently: it is known from `fetched_at` on, never before.
+    """
+    with db.transaction(), db.connection() as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"allocd.{dataset.name}",))
+        counts = Counts()
+        if batch.rows.num_rows:
+            _stage(connection, dataset, batch.rows)
+            counts = _classify(connection, dataset, fetched_at)
+        rejected = _keep_rejects(db, dataset, batch.rejects, fetched_at)
+        return counts + Counts(rejected=rejected)
+
+
+def _stage(connection: Connection[Row], dataset: Dataset, rows: pa.Table) -> None:
+    names = [*columns(dataset), "event_at", "known_at"]
+    types_ = {**columns(dataset), "event_at": "timestamptz", "known_at": "timestamptz"}
+    body = sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(types_[n])) for n in names)  # type: ignore[arg-type]
+    connection.execute("DROP TABLE IF EXISTS pg_temp.staged")
+    connection.execute(sql.SQL("CREATE TEMP TABLE staged (n bigint GENERATED ALWAYS AS IDENTITY, {})").format(body))
+    buffer = io.BytesIO()
+    pa_csv.write_csv(rows.select(names), buffer, pa_csv.WriteOptions(include_header=False))
+    statement = sql.SQL("COPY staged ({}) FROM STDIN (FORMAT csv)").format(sql.SQL(", ").join(map(sql.Identifier, names)))
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write(buffer.getvalue())
+
+
+CLASSIFY = """
+CREATE TEMP TABLE judged ON COMMIT DROP AS
+WITH stamped AS (
+    SELECT s.*, md5(ROW({keys})::text)::uuid AS row_key, md5(ROW({cols})::text)::uuid AS row_hash,
+           coalesce(s.known_at, %(fetched_at)s) AS at
+    FROM staged s
+), ordered AS (
+    SELECT *, lag(row_hash) OVER w AS before_hash, lag(at) OVER w AS before_at
+    FROM stamped WINDOW w AS (PARTITION BY row_key ORDER BY at, n)
+)
+SELECT o.*,
+       p.row_hash AS prior_hash, p.known_at AS prior_at, l.row_hash AS latest_hash
+FROM ordered o
+LEFT JOIN LATERAL (
+    SELECT t.row_hash, t.known_at FROM {table} t
+    WHERE t.row_key = o.row_key AND t.known_at <= o.at ORDER BY t.known_at DESC, t.id DESC LIMIT 1
+) p ON true
+LEFT JOIN LATERAL (
+    SELECT t.row_hash FROM {table} t WHERE t.row_key = o.row_key ORDER BY t.known_at DESC, t.id DESC LIMIT 1
+) l ON true
+"""
+
+INSERT = """
+WITH verdict AS (
+    SELECT *,
+        CASE
+            WHEN row_hash IS NOT DISTINCT FROM before_hash THEN 'seen'
+            WHEN row_hash IS NOT DISTINCT FROM prior_hash THEN 'seen'
+            WHEN before_hash IS NULL AND row_hash IS NOT DISTINCT FROM latest_hash THEN 'seen'
+            WHEN prior_hash IS NULL AND before_hash IS NULL THEN 'new'
+            WHEN prior_hash IS NULL AND before_at < at THEN 'new'
+            ELSE 'revised'
+        END AS verdict
+    FROM judged
+), added AS (
+    INSERT INTO {table} (row_key, row_hash, event_at, known_at, fetched_at, {cols})
+    SELECT row_key, row_hash, event_at,
+           CASE WHEN verdict = 'revised' AND at <= greatest(prior_at, before_at) THEN greatest(at, %(fetched_at)s) ELSE at END,
+           %(fetched_at)s, {cols}
+    FROM verdict WHERE verdict <> 'seen' ORDER BY at, row_key, n
+    RETURNING 1
+)
+SELECT count(*) FILTER (WHERE verdict = 'new') AS new, count(*) FILTER (WHERE verdict = 'revised') AS revised,
+       count(*) FILTER (WHERE verdict = 'seen') AS seen, (SELECT count(*) FROM added) AS added
+FROM verdict
+"""
+
+
+def _classify(connection: Connection[Row], dataset: Dataset, fetched_at: datetime) -> Counts:
+    names = sql.SQL(", ").join(map(sql.Identifier, columns(dataset)))
+    parts = {"table": sql.Identifier(dataset.name), "cols": names, "keys": sql.SQL(", ").join(map(sql.Identifier, dataset.key))}
+    connection.execute("DROP TABLE IF EXISTS pg_temp.judged")
+    connection.execute(sql.SQL(CLASSIFY).format(**parts), {"fetched_at": fetched_at})
+    found = connection.execute(sql.SQL(INSERT).format(**parts), {"fetched_at": fetched_at}).fetchone()
+    connection.execute("DROP TABLE pg_temp.staged")
+    connection.execute("DROP TABLE pg_temp.judged")
+    if found is None:
+        return Counts()
+    return Counts(new=found["new"], revised=found["revised"], seen=found["seen"])
+
+
+def _keep_rejects(db: Database, dataset: Dataset, rejects: tuple[Reject, ...], fetched_at: datetime) -> int:
+    db.run_many(
+        "reject_add",
+        [
+            {
+                "dataset": dataset.name,
+                "reason": r.reason,
+                "detail": _storable(r.detail),
+                "raw": _storable(r.raw),
+                "position": _storable(r.position),
+                "fetched_at": fetched_at,
+            }
+            for r in rejects
+        ],
+    )
+    return len(rejects)
+
+
+def _storable(text: str) -> str:
+    return text.replace("\x00", "\\x00")[:4096]
+
+
+def stats(db: Database, dataset: Dataset) -> Row:
+    """rows, max_id, latest event and known times of a dataset's table."""
+    with db.connection() as connection:
+        found = connection.execute(
+            sql.SQL(
+                "SELECT count(*) AS rows, coalesce(max(id), 0) AS max_id, max(event_at) AS latest_event_at, "
+                "min(event_at) AS first_event_at, max(known_at) AS latest_known_at FROM {}"
+            ).format(sql.Identifier(dataset.name))
+        ).fetchone()
+        return found or {}

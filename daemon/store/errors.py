@@ -1,0 +1,23 @@
+"""What can go wrong in storage; the class says what to do next.
+
+StoreError
+├── DatabaseUnreachable   the server did not answer: says host, database and what to do; retried
+├── DatabaseTooNew        the schema is newer than this program: install the newer allocd; never downgraded
+└── SegmentCorrupt        a sealed segment does not match its rows: rebuilt from PostgreSQL
+"""
+
+
+class StoreError(Exception):
+    """Storage failed."""
+
+
+class DatabaseUnreachable(StoreError):
+    """No connection to the PostgreSQL server."""
+
+
+class DatabaseTooNew(StoreError):
+    """The database was migrated by a newer program."""
+
+
+class SegmentCorrupt(StoreError):
+    """A sealed segment is unreadable or does not match its rows."""

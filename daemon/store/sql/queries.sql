@@ -1,0 +1,262 @@
+-- Named queries: `-- name: NAME` opens a block; parameters are psycopg's %(name)s.
+
+-- name: meta_get
+SELECT value FROM meta WHERE key = %(key)s
+
+-- name: meta_set
+INSERT INTO meta (key, value) VALUES (%(key)s, %(value)s)
+ON CONFLICT (key) DO UPDATE SET value = excluded.value
+
+-- name: job_claim
+INSERT INTO job_runs (job, scheduled_at, run_id, status, started_at)
+VALUES (%(job)s, %(scheduled_at)s, %(run_id)s, 'running', %(started_at)s)
+ON CONFLICT (job, scheduled_at) DO UPDATE
+SET run_id = excluded.run_id, started_at = excluded.started_at, status = 'running', finished_at = NULL
+WHERE job_runs.status = 'running' AND %(takeover)s
+RETURNING run_id
+
+-- name: job_finish
+UPDATE job_runs SET status = %(status)s, finished_at = %(finished_at)s, detail = %(detail)s
+WHERE job = %(job)s AND scheduled_at = %(scheduled_at)s AND run_id = %(run_id)s
+
+-- name: job_record_missed
+INSERT INTO job_runs (job, scheduled_at, run_id, status, started_at, finished_at, detail)
+VALUES (%(job)s, %(scheduled_at)s, %(run_id)s, 'missed', %(at)s, %(at)s, %(detail)s)
+ON CONFLICT (job, scheduled_at) DO NOTHING
+
+-- name: job_last_scheduled
+SELECT max(scheduled_at) AS scheduled_at FROM job_runs WHERE job = %(job)s
+
+-- name: job_latest
+SELECT DISTINCT ON (job) job, scheduled_at, run_id, status, started_at, finished_at, detail
+FROM job_runs ORDER BY job, scheduled_at DESC
+
+-- name: job_interrupted
+SELECT job, scheduled_at, run_id FROM job_runs WHERE status = 'running' ORDER BY scheduled_at
+
+-- name: reject_add
+INSERT INTO rejects (dataset, reason, detail, raw, position, raw_hash, fetched_at)
+VALUES (%(dataset)s, %(reason)s, %(detail)s, %(raw)s, %(position)s, md5(%(raw)s)::uuid, %(fetched_at)s)
+ON CONFLICT DO NOTHING
+
+-- name: reject_counts
+SELECT dataset, reason, count(*) AS n FROM rejects GROUP BY dataset, reason ORDER BY dataset, reason
+
+-- name: watermark_get
+SELECT watermark FROM watermarks WHERE dataset = %(dataset)s
+
+-- name: watermark_set
+INSERT INTO watermarks (dataset, watermark, fetched_at) VALUES (%(dataset)s, %(watermark)s, %(fetched_at)s)
+ON CONFLICT (dataset) DO UPDATE
+SET watermark = greatest(watermarks.watermark, excluded.watermark), fetched_at = excluded.fetched_at
+
+-- name: watermarks_all
+SELECT dataset, watermark, fetched_at FROM watermarks ORDER BY dataset
+
+-- name: cycle_add
+INSERT INTO cycles (cycle_id, session, at, input, allocation, decision_hash)
+VALUES (%(cycle_id)s, %(session)s, %(at)s, %(input)s, %(allocation)s, %(decision_hash)s)
+
+-- name: cycle_applied
+UPDATE cycles SET applied_at = %(at)s WHERE cycle_id = %(cycle_id)s
+
+-- name: cycle_get
+SELECT cycle_id, session, at, input, allocation, decision_hash, applied_at FROM cycles WHERE cycle_id = %(cycle_id)s
+
+-- name: cycle_of_session
+SELECT cycle_id, session, at, input, allocation, decision_hash, applied_at FROM cycles WHERE session = %(session)s
+
+-- name: cycle_last
+SELECT cycle_id, session, at, input, allocation, decision_hash, applied_at FROM cycles ORDER BY session DESC LIMIT 1
+
+-- name: cycles_latest
+SELECT cycle_id, session, at, input, allocation, decision_hash, applied_at FROM cycles ORDER BY session DESC LIMIT %(n)s
+
+-- name: cycles_all
+SELECT cycle_id, session, at, allocation, decision_hash FROM cycles ORDER BY session
+
+-- name: cycle_order_counts
+SELECT count(*) AS orders, coalesce(sum(qty * decision_price), 0)::float8 AS notional_usd FROM orders WHERE cycle_id = %(cycle_id)s
+
+-- name: evaluations_last
+SELECT DISTINCT ON (e.sleeve) e.sleeve, e.due_session, c.session, c.at
+FROM evaluations e JOIN cycles c USING (cycle_id)
+WHERE e.outcome = 'evaluated' AND c.session < %(before)s
+ORDER BY e.sleeve, c.session DESC
+
+-- name: targets_before
+WITH latest AS (
+    SELECT DISTINCT ON (e.sleeve) e.sleeve, e.cycle_id
+    FROM evaluations e JOIN cycles c USING (cycle_id)
+    WHERE e.outcome = 'evaluated' AND c.session < %(before)s
+    ORDER BY e.sleeve, c.session DESC
+)
+SELECT t.sleeve, t.symbol, t.weight FROM latest JOIN targets t USING (cycle_id, sleeve) ORDER BY t.sleeve, t.symbol
+
+-- name: targets_of_cycle
+SELECT sleeve, symbol, weight, score FROM targets WHERE cycle_id = %(cycle_id)s ORDER BY sleeve, symbol
+
+-- name: evaluations_of_cycle
+SELECT sleeve, due_session, outcome, reason FROM evaluations WHERE cycle_id = %(cycle_id)s ORDER BY sleeve
+
+-- name: copy_evaluations
+COPY evaluations (cycle_id, sleeve, due_session, outcome, reason, skipped) FROM STDIN
+
+-- name: copy_targets
+COPY targets (cycle_id, sleeve, symbol, weight, score) FROM STDIN
+
+-- name: copy_evidence
+COPY evidence (cycle_id, sleeve, symbol, dataset, row_key, contribution) FROM STDIN
+
+-- name: copy_sleeve_weights
+COPY sleeve_weights (cycle_id, sleeve, symbol, weight) FROM STDIN
+
+-- name: copy_orders
+COPY orders (client_order_id, cycle_id, session, symbol, side, qty, type, time_in_force, limit_price, decision_price, status, intended_at, updated_at) FROM STDIN
+
+-- name: copy_order_shares
+COPY order_shares (client_order_id, sleeve, qty) FROM STDIN
+
+-- name: copy_crosses
+COPY crosses (cross_id, cycle_id, session, symbol, shares, decision_price) FROM STDIN
+
+-- name: copy_fills
+COPY fills (id, client_order_id, symbol, side, qty, price, at) FROM STDIN
+
+-- name: copy_ledger_transactions
+COPY ledger_transactions (id, kind, at, memo) FROM STDIN
+
+-- name: copy_ledger_entries
+COPY ledger_entries (transaction_id, account, unit, amount) FROM STDIN
+
+-- name: copy_shadow_marks
+COPY shadow_marks (sleeve, session, return_frac, turnover_frac) FROM STDIN
+
+-- name: copy_sleeve_marks
+COPY sleeve_marks (session, sleeve, nav_usd, cash_usd, capital_frac) FROM STDIN
+
+-- name: orders_open
+SELECT * FROM orders WHERE NOT settled ORDER BY intended_at, client_order_id
+
+-- name: order_get
+SELECT * FROM orders WHERE client_order_id = %(client_order_id)s
+
+-- name: order_shares_open
+SELECT s.client_order_id, s.sleeve, s.qty FROM order_shares s JOIN orders o USING (client_order_id)
+WHERE NOT o.settled ORDER BY 1, 2
+
+-- name: order_shares_get
+SELECT sleeve, qty FROM order_shares WHERE client_order_id = %(client_order_id)s ORDER BY sleeve
+
+-- name: order_update
+UPDATE orders SET status = %(status)s, broker_order_id = %(broker_order_id)s, filled_qty = %(filled_qty)s,
+    filled_avg_price = %(filled_avg_price)s, sent_at = %(sent_at)s, updated_at = %(updated_at)s,
+    lookups = %(lookups)s, reason = %(reason)s, settled = %(settled)s
+WHERE client_order_id = %(client_order_id)s
+
+-- name: crosses_open
+SELECT cross_id, cycle_id, session, symbol, shares, decision_price FROM crosses WHERE booked_at IS NULL ORDER BY cross_id
+
+-- name: cross_booked
+UPDATE crosses SET price = %(price)s, booked_at = %(at)s WHERE cross_id = %(cross_id)s
+
+-- name: fill_ids_since
+SELECT id FROM fills WHERE at >= %(at)s
+
+-- name: fills_of_open_orders
+SELECT f.client_order_id, f.id, f.symbol, f.side, f.qty, f.price, f.at
+FROM fills f JOIN orders o USING (client_order_id) WHERE NOT o.settled ORDER BY f.at, f.id
+
+-- name: fills_of_order
+SELECT id, qty, price, at FROM fills WHERE client_order_id = %(client_order_id)s ORDER BY at, id
+
+-- name: ledger_all
+SELECT t.id, t.kind, t.at, t.memo, e.account, e.unit, e.amount
+FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id ORDER BY t.seq
+
+-- name: ledger_balances
+SELECT account, unit, sum(amount) AS amount FROM ledger_entries GROUP BY account, unit HAVING sum(amount) <> 0 ORDER BY account, unit
+
+-- name: ledger_ids
+SELECT id FROM ledger_transactions
+
+-- name: nav_add
+INSERT INTO nav_marks (session, at, nav_usd, cash_usd, gross_frac, net_frac, flow_usd, return_index, benchmark)
+VALUES (%(session)s, %(at)s, %(nav_usd)s, %(cash_usd)s, %(gross_frac)s, %(net_frac)s, %(flow_usd)s, %(return_index)s, %(benchmark)s)
+ON CONFLICT (session) DO NOTHING
+
+-- name: nav_all
+SELECT session, at, nav_usd, cash_usd, gross_frac, net_frac, flow_usd, return_index, benchmark FROM nav_marks ORDER BY session
+
+-- name: nav_last
+SELECT session, at, nav_usd, cash_usd, gross_frac, net_frac, flow_usd, return_index, benchmark FROM nav_marks ORDER BY session DESC LIMIT 1
+
+-- name: nav_high_water
+SELECT max(return_index) AS high FROM nav_marks
+
+-- name: sleeve_marks_all
+SELECT session, sleeve, nav_usd, cash_usd, capital_frac FROM sleeve_marks ORDER BY session, sleeve
+
+-- name: sleeve_marks_last
+SELECT session, sleeve, nav_usd, cash_usd, capital_frac FROM sleeve_marks WHERE session = (SELECT max(session) FROM sleeve_marks) ORDER BY sleeve
+
+-- name: shadow_marks_since
+SELECT sleeve, session, return_frac FROM shadow_marks WHERE session >= %(since)s ORDER BY session, sleeve
+
+-- name: shadow_states_all
+SELECT sleeve, state FROM shadow_states ORDER BY sleeve
+
+-- name: shadow_state_set
+INSERT INTO shadow_states (sleeve, state) VALUES (%(sleeve)s, %(state)s)
+ON CONFLICT (sleeve) DO UPDATE SET state = excluded.state
+
+-- name: breaks_open
+SELECT id, found_at, kind, symbol, ledger, broker, likely FROM breaks WHERE cleared_at IS NULL ORDER BY id
+
+-- name: break_add
+INSERT INTO breaks (found_at, kind, symbol, ledger, broker, likely)
+VALUES (%(found_at)s, %(kind)s, %(symbol)s, %(ledger)s, %(broker)s, %(likely)s)
+
+-- name: breaks_clear
+UPDATE breaks SET cleared_at = %(at)s WHERE cleared_at IS NULL
+
+-- name: trading_state_last
+SELECT state, actor, reason, at FROM trading_states ORDER BY id DESC LIMIT 1
+
+-- name: trading_state_add
+INSERT INTO trading_states (at, state, actor, reason) VALUES (%(at)s, %(state)s, %(actor)s, %(reason)s)
+
+-- name: orders_latest
+SELECT client_order_id, session, symbol, side, qty, type, status, filled_qty, filled_avg_price, decision_price, updated_at
+FROM orders ORDER BY intended_at DESC, client_order_id DESC LIMIT %(n)s
+
+-- name: orders_all
+SELECT client_order_id, session, symbol, side, qty, type, status, filled_qty, filled_avg_price, decision_price
+FROM orders ORDER BY session, client_order_id
+
+-- name: order_status_counts
+SELECT status, count(*) AS n FROM orders GROUP BY status ORDER BY status
+
+-- name: fills_count
+SELECT count(*) AS n FROM fills
+
+-- name: why_orders
+SELECT * FROM orders WHERE symbol = %(symbol)s AND intended_at <= %(at)s ORDER BY intended_at DESC LIMIT %(n)s
+
+-- name: why_cycle
+SELECT c.cycle_id, c.session, c.at, c.allocation FROM cycles c
+WHERE c.at <= %(at)s AND EXISTS (SELECT 1 FROM sleeve_weights w WHERE w.cycle_id = c.cycle_id AND w.symbol = %(symbol)s)
+ORDER BY c.session DESC LIMIT 1
+
+-- name: why_weights
+SELECT sleeve, weight FROM sleeve_weights WHERE cycle_id = %(cycle_id)s AND symbol = %(symbol)s ORDER BY sleeve
+
+-- name: why_targets
+SELECT DISTINCT ON (t.sleeve) t.sleeve, t.weight, t.score, c.cycle_id, c.session, c.at
+FROM evaluations e JOIN cycles c USING (cycle_id) JOIN targets t USING (cycle_id, sleeve)
+WHERE e.outcome = 'evaluated' AND c.at <= %(at)s AND t.symbol = %(symbol)s
+ORDER BY t.sleeve, c.session DESC
+
+-- name: why_evidence
+SELECT dataset, row_key, contribution FROM evidence
+WHERE cycle_id = %(cycle_id)s AND sleeve = %(sleeve)s AND symbol = %(symbol)s ORDER BY abs(contribution) DESC, row_key

@@ -1,0 +1,255 @@
+"""Point-in-time views: everything known at one instant, read from the sealed segments, nothing later."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from daemon.calendar import Calendar
+from daemon.clock import NEW_YORK
+from daemon.store.events import EventTable, micros
+from daemon.store.panel import FIELDS, BarPanel
+from daemon.store.segments import Lake
+from scrapers.base import Dataset
+from strategies.base import BarField
+
+Floats = npt.NDArray[np.float64]
+BARS = "bars_daily"
+AXIS_MARGIN = 260
+"""Sessions kept free after the newest bar, so that a year of live bars needs no new axis."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """A split (value = new/old shares) or cash dividend (value = USD per old share) as known at some instant."""
+
+    kind: str
+    ex_session: int
+    value: float
+
+
+class Archive:
+    """Every dataset's versions in memory, for views at any instant. Not thread-safe: one owner at a time."""
+
+    def __init__(self, lake: Lake, datasets: Iterable[Dataset], calendar: Calendar, *, known_until: datetime | None = None) -> None:
+        self._lake = lake
+        self._datasets = {d.name: d for d in datasets}
+        self._until_us = None if known_until is None else micros(known_until)
+        self.calendar = calendar
+        self._events: dict[str, EventTable] = {}
+        self._read_to = dict.fromkeys(self._datasets, 0)
+        self._lay_axis(len(calendar.session_days) - 1, len(calendar.session_days))
+        self.refresh()
+
+    def _lay_axis(self, first: int, stop: int) -> None:
+        self.sessions = self.calendar.session_days[first:stop]
+        self.session_index = pd.DatetimeIndex(self.sessions.astype("datetime64[us]"))
+        self.closes_us = self.calendar.closes_us[first:stop]
+        self.panel = BarPanel(self.sessions)
+
+    def refresh(self) -> bool:
+        """Take in segments sealed since the last call; True when there were any."""
+        changed = False
+        for dataset in self._datasets.values():
+            segments = self._lake.segments(dataset.name)
+            if segments and segments[-1].last_id > self._read_to[dataset.name]:
+                self._take(dataset)
+                self._read_to[dataset.name] = segments[-1].last_id
+                changed = True
+        return changed
+
+    def _take(self, dataset: Dataset) -> None:
+        table = self._lake.read(dataset, after_id=self._read_to[dataset.name], known_until_us=self._until_us)
+        if dataset.name == BARS:
+            self._take_bars(dataset, table)
+        elif dataset.name in self._events:
+            self._events[dataset.name].add(table)
+        else:
+            self._events[dataset.name] = EventTable(table)
+
+    def _take_bars(self, dataset: Dataset, table: pa.Table) -> None:
+        if not table.num_rows:
+            return
+        days = table.column("session").to_numpy().astype("datetime64[D]")
+        first, last = days.min(), days.max()
+        if first < self.sessions[0] or last > self.sessions[-1]:
+            if self.panel.names:
+                table = self._lake.read(dataset, known_until_us=self._until_us)
+                first = min(first, self.sessions[0])
+            axis = self.calendar.session_days
+            start = max(0, int(np.searchsorted(axis, first)))
+            self._lay_axis(min(start, len(axis) - 1), min(len(axis), int(np.searchsorted(axis, last, side="right")) + AXIS_MARGIN))
+        self.panel.add(table)
+
+    def events(self, dataset: str) -> EventTable | None:
+        """All versions of a dataset, or None while it is empty."""
+        return self._events.get(dataset)
+
+    def empty_events(self, dataset: str) -> pd.DataFrame:
+        """A frame with the columns of a dataset and no rows. KeyError for an undeclared one."""
+        return EventTable(self._lake.read(self._datasets[dataset], after_id=1 << 60)).at(0)
+
+    def view(self, asof: datetime) -> "View":
+        """What was known at `asof`."""
+        self.panel.advance(micros(asof))
+        return View(self, asof)
+
+    def versions_known(self, at_us: int) -> dict[str, int]:
+        """Versions known at an instant, by dataset: the fingerprint of a view's content."""
+        known = {name: table.known_versions(at_us) for name, table in sorted(self._events.items())}
+        return {BARS: self.panel.known_versions(), **known}
+
+
+class View:
+    """The DataView of one instant and, after `for_sleeve`, of one sleeve. Valid until the archive moves on."""
+
+    def __init__(self, archive: Archive, asof: datetime) -> None:
+        self._archive = archive
+        self.asof = asof
+        self._at_us = micros(asof)
+        self._closed = int(np.searchsorted(archive.closes_us, self._at_us, side="right"))
+        self._chosen = archive.panel.choose(self._closed - 1)
+        self._raw_actions: dict[str, list[Action]] | None = None
+        self._members: dict[str, list[str]] = {}
+        self._sectors: pd.Series | None = None
+        self._previous = pd.Series(dtype="float64")
+        self._holdings = pd.DataFrame({"qty": pd.Series(dtype="float64"), "market_value_usd": pd.Series(dtype="float64")})
+
+    def for_sleeve(self, previous: pd.Series, holdings: pd.DataFrame) -> "View":
+        """The same view with one sleeve's recorded state."""
+        other = View.__new__(View)
+        other.__dict__.update(self.__dict__)
+        other._previous, other._holdings = previous, holdings
+        return other
+
+    def _check_current(self) -> None:
+        if self._archive.panel.at_us != self._at_us:
+            raise RuntimeError(f"the view of {self.asof} was used after the archive moved on")
+
+    @property
+    def sessions(self) -> pd.DatetimeIndex:
+        """Exchange sessions closed before asof."""
+        return self._archive.session_index[: self._closed]
+
+    @property
+    def symbols(self) -> list[str]:
+        """Every symbol with a known bar, sorted."""
+        return list(self._chosen)
+
+    def adjustment(self, symbol: str) -> str:
+        """Which series of the symbol is in use: raw, split or total_return."""
+        return self._archive.panel.names[self._chosen[symbol]][1]
+
+    def bars(self, field: BarField, sessions: int, symbols: Sequence[str] | None = None) -> pd.DataFrame:
+        """Last sessions of a bar field; see DataView."""
+        self._check_current()
+        wanted = self.symbols if symbols is None else [s for s in dict.fromkeys(symbols) if s in self._chosen]
+        start = max(0, self._closed - sessions)
+        columns = np.array([self._chosen[s] for s in wanted], dtype=np.intp)
+        values = self._matrix(field, start, columns)
+        self._adjust(values, field, start, wanted)
+        return pd.DataFrame(values, index=self._archive.session_index[start : self._closed], columns=pd.Index(wanted, dtype=object), copy=False)
+
+    def _matrix(self, field: str, start: int, columns: npt.NDArray[np.intp]) -> Floats:
+        panel = self._archive.panel
+        source = panel.fields[FIELDS.index(field)]
+        values: Floats = np.ascontiguousarray(source[start : self._closed][:, columns])
+        if field == "adj_close" and values.size:
+            close = panel.fields[FIELDS.index("close")][start : self._closed][:, columns]
+            last = np.clip(panel.last_session[columns], start, self._closed - 1) - start
+            rows = np.arange(len(columns))
+            with np.errstate(invalid="ignore", divide="ignore"):
+                scale = close[last, rows] / values[last, rows]
+            values *= np.where(np.isfinite(scale), scale, 1.0)
+        return values
+
+    def _adjust(self, values: Floats, field: str, start: int, symbols: Sequence[str]) -> None:
+        for i, symbol in enumerate(symbols):
+            if self.adjustment(symbol) == "raw":
+                if field == "adj_close":
+                    self._total_return(values, start, i, symbol)
+                else:
+                    self._split_adjust(values, field, start, i, symbol)
+
+    def _split_adjust(self, values: Floats, field: str, start: int, i: int, symbol: str) -> None:
+        for action in self._actions().get(symbol, ()):
+            stop = action.ex_session - start
+            if action.kind == "split" and stop > 0:
+                values[:stop, i] *= action.value if field == "volume" else 1.0 / action.value
+
+    def _total_return(self, values: Floats, start: int, i: int, symbol: str) -> None:
+        close = self._archive.panel.fields[FIELDS.index("close")][start : self._closed, self._chosen[symbol]]
+        values[:, i] = close
+        for action in self._actions().get(symbol, ()):
+            stop = action.ex_session - start
+            if stop <= 0:
+                continue
+            if action.kind == "split":
+                values[:stop, i] /= action.value
+            elif stop <= len(close) and close[stop - 1] > action.value:
+                values[:stop, i] *= 1.0 - action.value / close[stop - 1]
+
+    def _actions(self) -> dict[str, list[Action]]:
+        """Splits and dividends effective by the session that asof belongs to, by symbol."""
+        if self._raw_actions is None:
+            found: dict[str, list[Action]] = {}
+            frame = self.events("corporate_actions")
+            today = np.datetime64(_new_york_date(self.asof), "D")
+            for row in frame.itertuples(index=False):
+                ex_date = np.datetime64(row.ex_date, "D")
+                value = row.ratio if row.kind == "split" else row.amount_usd
+                if ex_date <= today and value is not None and value > 0:
+                    place = int(np.searchsorted(self._archive.sessions, ex_date))
+                    found.setdefault(row.symbol, []).append(Action(kind=row.kind, ex_session=place, value=float(value)))
+            self._raw_actions = found
+        return self._raw_actions
+
+    def events(self, dataset: str, since: datetime | None = None) -> pd.DataFrame:
+        """Newest versions of a dataset's rows known at asof; see DataView."""
+        table = self._archive.events(dataset)
+        if table is None:
+            return self._archive.empty_events(dataset)
+        return table.at(self._at_us, None if since is None else micros(since))
+
+    def universe(self, index: str = "sp500") -> list[str]:
+        """Members of a dated index on asof's date, as known then, sorted."""
+        if index not in self._members:
+            frame = self.events("index_membership")
+            start, end = pd.to_datetime(frame["start_date"]), pd.to_datetime(frame["end_date"])
+            day = pd.Timestamp(_new_york_date(self.asof))
+            inside = (frame["index_name"] == index) & (start <= day) & (end.isna() | (end > day))
+            self._members[index] = sorted(set(frame.loc[inside, "symbol"]))
+        return list(self._members[index])
+
+    def sectors(self) -> pd.Series:
+        """GICS sector by symbol, as known at asof."""
+        if self._sectors is None:
+            frame = self.events("constituents").drop_duplicates("symbol", keep="last")
+            self._sectors = pd.Series(frame["sector"].to_numpy(dtype=object), index=pd.Index(frame["symbol"], dtype=object)).sort_index()
+        return self._sectors.copy()
+
+    def artifact(self, name: str) -> Any:
+        """Trained artefacts are not part of this archive."""
+        return None
+
+    def previous_targets(self) -> pd.Series:
+        """The sleeve's last weights."""
+        return self._previous.copy()
+
+    def holdings(self) -> pd.DataFrame:
+        """The sleeve's positions."""
+        return self._holdings.copy()
+
+    def lots(self) -> pd.DataFrame:
+        """The sleeve's tax lots."""
+        kinds: Mapping[str, str] = {"symbol": "object", "acquired_at": "datetime64[us, UTC]", "qty": "float64", "basis_usd": "float64"}
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
+
+
+def _new_york_date(at: datetime) -> date:
+    return at.astimezone(NEW_YORK).date()

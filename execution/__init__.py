@@ -1,0 +1,1 @@
+"""How to get there: orders, sleeves, tax lots, the broker gateway and the built-in paper exchange."""

@@ -1,0 +1,36 @@
+"""Annual expected returns by asset: from the recent past, or from the market."""
+
+import numpy as np
+import pandas as pd
+
+from risk.errors import BadInput
+from risk.inputs import returns_matrix, vector
+from risk.performance import beta
+
+
+def rolling_mean(returns: pd.DataFrame, *, window: int, periods_per_year: float = 252) -> pd.Series:
+    """Annual arithmetic mean (n_assets,) of the last `window` returns.
+
+    returns: (n_observations >= window, n_assets), per period; NaN inside the window or too few rows raise BadInput.
+    """
+    if window < 1:
+        raise BadInput(f"window must be at least 1, not {window}")
+    values = returns_matrix(returns.tail(window), at_least=window)
+    return pd.Series(values.mean(axis=0) * periods_per_year, index=returns.columns)
+
+
+def capm(returns: pd.DataFrame, market: pd.Series, *, risk_free: float = 0.0, periods_per_year: float = 252) -> pd.Series:
+    """Annual return that the market pays for each asset's beta, (n_assets,): rf + beta (market - rf).
+
+    returns: (n_observations, n_assets) and market: (n_observations,), per period, on the same index; risk_free is annual.
+    NaN where the market is constant or has fewer than two returns. NaN in the input raises BadInput.
+
+    References: Sharpe (1964), Capital asset prices, Journal of Finance 19.
+    """
+    values = returns_matrix(returns)
+    if not returns.index.equals(market.index):
+        raise BadInput("returns and market are indexed differently")
+    market_values = vector(market, "market")
+    premium = (float(np.mean(market_values)) if len(market_values) else np.nan) * periods_per_year - risk_free
+    betas = np.array([beta(column, market_values) for column in values.T])
+    return pd.Series(risk_free + betas * premium, index=returns.columns)

@@ -1,0 +1,1 @@
+"""Local doubles of the outside data services, over one generated market."""

@@ -9,9 +9,8 @@ import os
 
 # Sums over threads depend on their number, and decisions must be reproducible. Numeric libraries read these when they
 # are first imported, hence before every other import.
-NUMERIC_THREADS = {name: "1" for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-for _name, _count in NUMERIC_THREADS.items():
-    os.environ.setdefault(_name, _count)
+for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
 
 import hashlib
 import json
@@ -82,7 +81,7 @@ def _base_url(value: str) -> str:
 
 
 def _absolute(path: Path) -> Path:
-    return path.expanduser().absolute()
+    return CHECKOUT / path.expanduser()
 
 
 NameList = Annotated[tuple[str, ...], BeforeValidator(_listed)]
@@ -114,7 +113,7 @@ class Settings(BaseSettings):
     api_token: SecretStr | None = Field(None, description="Bearer token of the operator API; without it the API is closed.")
 
     # The process.
-    state_dir: AbsolutePath = Field(CHECKOUT / "var", description="Where everything that must survive a restart is kept.")
+    state_dir: AbsolutePath = Field(CHECKOUT / "var", description="Where what must survive a restart is kept; relative to the checkout.")
     listen_host: str = Field("127.0.0.1", min_length=1, description="Address that the HTTP server listens on.")
     listen_port: int = Field(8321, ge=0, le=65535, description="Port of the HTTP server; 0 takes any free one.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe event that is logged.")
@@ -144,6 +143,9 @@ class Settings(BaseSettings):
     )
     drawdown_halt_frac: Annotated[float, Field(gt=0, le=1)] = Field(
         0.15, description="Drawdown from the high-water mark that halts trading."
+    )
+    drawdown_halt_sessions: Annotated[int, Field(ge=0)] = Field(
+        20, description="Sessions after which a drawdown halt ends by itself; 0: only an operator ends it."
     )
 
     # Planning and costs.

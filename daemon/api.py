@@ -24,7 +24,7 @@ from daemon.dashboard.snapshot import Snapshot, as_json
 
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-WILDCARDS: Final = frozenset({"0.0.0.0", "::"})
+WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104  names to compare with, nothing is bound to them here
 SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -45,13 +45,22 @@ class PortInUse(ListenError):
 
 
 class OperatorSurface(Protocol):
-    """What the daemon tells its operator. `healthy` must not touch a dependency; `components` lists the required ones."""
+    """What the daemon tells its operator."""
 
-    def metrics(self) -> bytes: ...
-    def healthy(self) -> bool: ...
-    def components(self) -> Mapping[str, tuple[bool, str]]: ...
-    def snapshot(self) -> Snapshot: ...
-    def api_token(self) -> str | None: ...
+    def metrics(self) -> bytes:
+        """All metrics in the Prometheus text format."""
+
+    def healthy(self) -> bool:
+        """Whether the daemon itself still makes progress; touches no dependency."""
+
+    def components(self) -> Mapping[str, tuple[bool, str]]:
+        """Every required component: whether it is up, and a detail in plain words."""
+
+    def snapshot(self) -> Snapshot:
+        """What the dashboard and the status show now."""
+
+    def api_token(self) -> str | None:
+        """The token that the API asks for; None or empty switches the API off."""
 
 
 RequestObserver = Callable[[str, str, int, float], None]

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, lru_cache
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from strategies.base import Rebalance
@@ -43,7 +44,7 @@ def _load(start: date, end: date) -> _Times:
     return _Times(days, _microseconds(schedule["open"]), _microseconds(schedule["close"]))
 
 
-def _microseconds(instants) -> NDArray[np.int64]:  # type: ignore[no-untyped-def]
+def _microseconds(instants: "pd.Series[pd.Timestamp]") -> NDArray[np.int64]:
     values: NDArray[np.int64] = instants.dt.tz_convert(None).to_numpy().astype("datetime64[us]").astype(np.int64)
     return values
 

@@ -17,6 +17,7 @@ from daemon.report_data import allocation_json
 from daemon.runtime import Runtime
 from daemon.settle import SEND_UNTIL, send, settle
 from daemon.shadow import ShadowBook, ShadowMark
+from daemon.store.events import micros
 from daemon.store.postgres import Database
 from execution.planning import SleeveState
 from execution.sleeves import transfer
@@ -149,7 +150,7 @@ class Cycles:
             halted=halt_reason(rt),
             blocked=tuple(sorted({r["symbol"] for r in rt.db.rows("breaks_open")} | {o.symbol for o in rt.book.orders.values()})),
             whole_shares=tuple(sorted(rt.whole_shares)),
-            versions_known=rt.archive.versions_known(at),
+            versions_known=rt.archive.versions_known(micros(at)),
             history_hash=history_hash(memory.history),
         )
 

@@ -23,9 +23,10 @@ class Skipped(Exception):
 
 
 class JobRunner:
-    """Claims occurrences in `job_runs`, runs the work, records the outcome."""
+    """Claims occurrences in `job_runs`, runs the work, records the outcome. strict: lets a failure out, for replays."""
 
-    def __init__(self, db: Database, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, db: Database, clock: Clock, metrics: Metrics, *, strict: bool = False) -> None:
+        self._strict = strict
         self._db = db
         self._clock = clock
         self._metrics = metrics
@@ -61,6 +62,8 @@ class JobRunner:
         except Skipped as reason:
             return "skipped", {"reason": str(reason)}
         except Exception as error:  # the one broad except: a failing job must never end the daemon
+            if self._strict:
+                raise
             log.exception("job.failed", job=name, planned_at=at, error_type=type(error).__name__)
             return "failed", {"error_type": type(error).__name__, "error": str(error)[:500]}
 

@@ -43,15 +43,19 @@ class Log(structlog.BoundLoggerBase):
     """A logger of one component. Each call writes one line: a literal event name and its fields."""
 
     def debug(self, event: str, /, **fields: object) -> None:
+        """What helps to find a fault; not written by default."""
         self._emit("debug", event, fields)
 
     def info(self, event: str, /, **fields: object) -> None:
+        """What happened, as it should."""
         self._emit("info", event, fields)
 
     def warning(self, event: str, /, **fields: object) -> None:
+        """What a person may want to look at."""
         self._emit("warning", event, fields)
 
     def error(self, event: str, /, **fields: object) -> None:
+        """What a person must look at."""
         self._emit("error", event, fields)
 
     def exception(self, event: str, /, **fields: object) -> None:

@@ -3,53 +3,21 @@
 import csv
 import json
 import math
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
 from daemon.report_page import render
+from daemon.report_result import ReplayResult
 from daemon.report_tables import benchmark_returns, nav_returns, years_between
 from risk.performance import alpha, beta, max_drawdown, sharpe_ratio, sortino_ratio
 
+__all__ = ["ReplayResult", "csv_text", "summarize", "write"]
+
 PERIODS_PER_YEAR: Final = 252
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayResult:
-    """One finished replay. Frames are indexed by session (dates, ascending); fractions are of NAV; NaN means unknown.
-
-    nav: nav_usd, cash_usd, gross, net, turnover (traded notional, both sides), cost_usd, benchmark (total-return level).
-    sleeve_nav, capital, sleeve_returns: session x sleeve, in dollars, as fractions, and as simple returns of the shadow books.
-    orders: session, client_order_id, symbol, side, qty, type, status, filled_qty, filled_avg_price, decision_price, cost_usd.
-    allocations: one row per cycle: session, rung, var95, cvar95, gross, regime_delta, n_bound, and optionally bound (names of limits).
-    coverage: year -> {members, with_prices, fraction} of the dated universe, means over the year's sessions.
-    invariants: name -> number of violations.
-    """
-
-    sandbox: bool
-    start: date
-    end: date
-    nav: pd.DataFrame
-    sleeve_nav: pd.DataFrame
-    capital: pd.DataFrame
-    orders: pd.DataFrame
-    allocations: pd.DataFrame
-    sleeve_returns: pd.DataFrame
-    coverage: Mapping[int, Mapping[str, float]]
-    close_only_symbols: Sequence[str]
-    notes: Sequence[str]
-    settings: Mapping[str, Any]
-    decision_hash: str
-    invariants: Mapping[str, int]
-    elapsed_s: float
-    cycles: int
-    fills: int
-    benchmark: str = field(default="SPY")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def summarize(result: ReplayResult) -> dict[str, Any]:
@@ -120,7 +88,8 @@ class _Lines:
 
 def _cell(value: Any) -> Any:
     if isinstance(value, str):
-        return f"'{value}" if value[:1] in "=+-@\t\r" and value else value
+        text = value.replace("\r", " ")
+        return f"'{text}" if value.startswith(_FORMULA) else text
     if isinstance(value, pd.Timestamp):
         return value.date().isoformat() if value == value.normalize() else value.isoformat()
     return "" if value is None or value is pd.NaT or (isinstance(value, float) and math.isnan(value)) else value
@@ -162,4 +131,4 @@ def _plain(value: Any) -> Any:
 def _replace(path: Path, text: str) -> None:
     beside = path.with_name(f".{path.name}.part")
     beside.write_text(text, encoding="utf-8", newline="")
-    os.replace(beside, path)
+    beside.replace(path)

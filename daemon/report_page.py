@@ -1,10 +1,10 @@
 """The report of a replay as one HTML file: no script, no network, readable in light, dark and print."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from markupsafe import Markup
 from daemon import report_tables as tables
 from daemon.dashboard.charts import Series, bar_chart, line_chart, stacked_chart
 from daemon.dashboard.figures import money, number, percent, signed
+from daemon.report_result import ReplayResult
 
 _HERE: Final = Path(__file__).parent
 _STYLE: Final = "".join(
@@ -22,38 +23,7 @@ _STYLE: Final = "".join(
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-class Result(Protocol):
-    """The parts of a ReplayResult that the page shows."""
-
-    @property
-    def sandbox(self) -> bool: ...
-    @property
-    def start(self) -> date: ...
-    @property
-    def end(self) -> date: ...
-    @property
-    def nav(self) -> pd.DataFrame: ...
-    @property
-    def sleeve_nav(self) -> pd.DataFrame: ...
-    @property
-    def capital(self) -> pd.DataFrame: ...
-    @property
-    def orders(self) -> pd.DataFrame: ...
-    @property
-    def allocations(self) -> pd.DataFrame: ...
-    @property
-    def sleeve_returns(self) -> pd.DataFrame: ...
-    @property
-    def coverage(self) -> Mapping[int, Mapping[str, float]]: ...
-    @property
-    def close_only_symbols(self) -> Sequence[str]: ...
-    @property
-    def notes(self) -> Sequence[str]: ...
-    @property
-    def settings(self) -> Mapping[str, Any]: ...
-
-
-def render(result: Result, summary: Mapping[str, Any]) -> str:
+def render(result: ReplayResult, summary: Mapping[str, Any]) -> str:
     """The page as HTML text; `summary` is that of `report.summarize`."""
     return _TEMPLATE.render(
         r=result,
@@ -64,6 +34,7 @@ def render(result: Result, summary: Mapping[str, Any]) -> str:
         sleeves=tables.sleeves(result.sleeve_returns, result.capital, result.sleeve_nav),
         rungs=tables.rungs(result.allocations),
         limits=tables.limits(result.allocations),
+        bound_count=int((result.allocations["n_bound"] > 0).sum()) if "n_bound" in result.allocations else 0,
         statuses=tables.statuses(result.orders),
         coverage=_coverage(result.coverage),
         coverage_mean=_coverage_mean(result.coverage),
@@ -72,7 +43,7 @@ def render(result: Result, summary: Mapping[str, Any]) -> str:
     )
 
 
-def _charts(result: Result, benchmark: str) -> dict[str, Markup]:
+def _charts(result: ReplayResult, benchmark: str) -> dict[str, Markup]:
     nav = result.nav.set_axis(tables.sessions_of(result.nav), axis=0)
     days = [stamp.date() for stamp in nav.index]
     own, level = nav["nav_usd"].astype("float64"), nav["benchmark"].astype("float64")
@@ -95,6 +66,8 @@ def _charts(result: Result, benchmark: str) -> dict[str, Markup]:
 
 
 def _risk_chart(allocations: pd.DataFrame) -> Markup:
+    if allocations.empty:
+        return line_chart([], [], _percents, label="Value at risk of the target portfolio")
     dated = allocations.set_index(pd.DatetimeIndex(pd.to_datetime(allocations["session"]))).sort_index()
     pair = [_series("CVaR 95", dated["cvar95"], "bad"), _series("VaR 95", dated["var95"], "c0")]
     return line_chart(_days(dated), pair, lambda value: percent(value, 1), label="Value at risk of the target portfolio", height=190)

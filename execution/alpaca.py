@@ -51,10 +51,17 @@ class AlpacaBroker:
     ) -> None:
         """Open nothing yet; raise LiveTradingGuard for a URL that is neither Alpaca's paper host nor loopback, unless `allow_live`.
 
+        Raises Unauthorized for an empty key or secret.
         `on_call(endpoint, status_class, seconds)` hears of every request; the class is 2xx ... 5xx, timeout, connection or garbage.
         """
+        if not key or not secret:
+            raise Unauthorized("the broker's key and secret must both be given")
         self._client = _Client(key, secret, guarded_url(base_url, allow_live=allow_live), (timeout_connect_s, timeout_read_s))
         self._on_call = on_call
+
+    def close(self) -> None:
+        """Give the connections back; the broker opens new ones when it is used again."""
+        self._client.close()
 
     def account(self) -> Account:
         """The account now."""
@@ -85,7 +92,7 @@ class AlpacaBroker:
         except _RequestError as failure:
             raise _submit_error(failure, request.client_order_id) from failure
         try:
-            return wire.parse(wire.order, answer)
+            return _own_order(answer, request.client_order_id)
         except Unreachable as error:
             raise UnknownOutcome(f"{request.client_order_id}: {error}") from error
 
@@ -98,7 +105,7 @@ class AlpacaBroker:
             if failure.is_broker_404:
                 return None
             raise _question_error(failure) from failure
-        return wire.parse(wire.order, answer)
+        return _own_order(answer, client_order_id)
 
     def orders(self, *, status: Literal["open", "closed", "all"] = "open", after: datetime | None = None) -> list[Order]:
         """Orders in ascending submission time, all pages; `after` is exclusive."""
@@ -129,7 +136,7 @@ class AlpacaBroker:
         """Executions at or after `after`, ascending, all pages."""
         rows = self._activities("/account/activities/FILL", {"after": wire.stamp(after - timedelta(seconds=1))})
         found = wire.parse_all(wire.fill, rows)
-        return sorted((fill for fill in found if fill.at >= after), key=lambda fill: (fill.at, fill.id))
+        return sorted((fill for fill in found if fill.at >= after), key=lambda fill: fill.at)
 
     def cash_activities(self, *, after: datetime) -> Sequence[CashActivity]:
         """Non-trade activities dated on or after the New York day of `after`, ascending, all pages.
@@ -140,7 +147,7 @@ class AlpacaBroker:
         query = {"category": "non_trade_activity", "after": (day - timedelta(days=1)).isoformat()}
         rows = [row for row in self._activities("/account/activities", query) if row.get("activity_type") != "FILL"]
         found = wire.parse_all(wire.cash_activity, rows)
-        return sorted((a for a in found if a.at.astimezone(wire.NEW_YORK).date() >= day), key=lambda a: (a.at, a.id))
+        return sorted((a for a in found if a.at.astimezone(wire.NEW_YORK).date() >= day), key=lambda a: a.at)
 
     def _activities(self, path: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
@@ -224,6 +231,9 @@ class _Client(TradingClient):
     def send(self, method: str, path: str, data: Mapping[str, object] | None) -> Any:
         return self._request(method, path, dict(data) if data is not None else None)
 
+    def close(self) -> None:
+        self._session.close()
+
 
 class _TimeoutAdapter(HTTPAdapter):
     """An adapter that gives every request its connect and read timeouts; requests itself would wait for ever."""
@@ -260,8 +270,16 @@ class _RequestError(Exception):
 
     @property
     def is_unauthorized(self) -> bool:
-        """True when the keys were refused: 401, or a 403 that is not about the order (codes 403xxxxx are)."""
-        return self.status == 401 or (self.status == 403 and self.from_broker and self.code // 100_000 != 403)
+        """True when the keys were refused: 401, or a 403 that says so or gives no code (one about an order has 403xxxxx)."""
+        return self.status == 401 or (self.status == 403 and self.from_broker and self.code // 100_000 in (0, 401))
+
+
+def _own_order(answer: object, client_order_id: str) -> Order:
+    """The order of an answer. Raises Unreachable when it is none, or not the one that was meant."""
+    order = wire.parse(wire.order, answer)
+    if order.client_order_id != client_order_id:
+        raise Unreachable(f"asked for order {client_order_id}, the broker answered with {order.client_order_id}")
+    return order
 
 
 def _json_object(response: requests.Response) -> dict[str, Any] | None:

@@ -3,16 +3,16 @@
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from execution.base import OrderRequest, Side
+from execution.rules import MIN_NOTIONAL_USD
+from execution.sleeves import TREASURY
 
-TREASURY = "treasury"
 UNITS_PER_SHARE = 10**9  # the finest quantity that the broker knows is 1e-9 share; inside, a quantity is an int of these
 CENT = Decimal("0.01")
-BROKER_MIN_NOTIONAL_USD = Decimal(1)
 _ID_FORM = re.compile(r"[A-Za-z0-9._-]{1,48}")
 _PREFIX_FORM = re.compile(r"[A-Za-z0-9._]{1,12}")
 _POWERS: tuple[int, ...] = tuple(10**digits for digits in range(10))
@@ -154,10 +154,12 @@ def plan(
 
     The broker refuses fractional shorts, and orders that turn a long into a short: shorts are whole shares (rounded toward zero), and a
     net order that would cross zero is cut to close the position; the next cycle opens the other side.
-    Raises ValueError for a NAV that is not positive or a weight that is not finite.
+    Raises ValueError for a NAV that is not positive, and for a weight or a capital that is not finite.
     """
     if not nav > 0:
         raise ValueError(f"NAV must be positive, not {nav}")
+    if not math.isfinite(sum(capital.values())):
+        raise ValueError("a sleeve's capital is not finite")
     skipped: list[Skip] = []
     drafts = _drafts(sleeves, sleeve_weights, float(nav), prices, options, blocked, skipped)
     orders: list[PlannedOrder] = []
@@ -257,7 +259,7 @@ def _drop_dust(draft: _Draft, min_notional_usd: Decimal) -> None:
     sign = 1 if net > 0 else -1
     only_closes = all(draft.before[name] + trade == 0 for name, trade in draft.trades.items() if trade * sign > 0)
     closes_account = draft.held + net == 0
-    if only_closes and (closes_account or notional >= BROKER_MIN_NOTIONAL_USD):
+    if only_closes and (closes_account or notional >= MIN_NOTIONAL_USD):
         return
     draft.trim(abs(net), BELOW_MINIMUM)
 
@@ -283,19 +285,13 @@ def _transfers(
         state = sleeves.get(name, SleeveState(cash=Decimal(0), positions={}))
         unpriced = [symbol for symbol, qty in sorted(state.positions.items()) if qty and not prices.get(symbol, Decimal(0)) > 0]
         if unpriced:
-            skipped.extend(Skip(sleeve=name, symbol=symbol, reason=NO_PRICE) for symbol in _new(unpriced, name, skipped))
+            skipped.append(Skip(sleeve=name, symbol="", reason=f"no transfer: {NO_PRICE} for {', '.join(unpriced)}"))
             continue
         value = state.cash + sum((qty * prices[symbol] for symbol, qty in state.positions.items() if qty), Decimal(0))
         amount = (Decimal(repr(float(capital[name]))) * nav - value).quantize(CENT)
         if amount:
             transfers.append(Transfer(sleeve=name, amount=amount))
     return tuple(transfers)
-
-
-def _new(symbols: Iterable[str], sleeve: str, skipped: Iterable[Skip]) -> list[str]:
-    """The symbols that this sleeve has no skip for yet."""
-    known = {skip.symbol for skip in skipped if skip.sleeve == sleeve}
-    return [symbol for symbol in symbols if symbol not in known]
 
 
 def _units(qty: Decimal) -> int:

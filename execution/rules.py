@@ -19,7 +19,7 @@ def check(request: OrderRequest, *, asset: Asset | None = None, price: Decimal |
     """Raise Refused, with the broker's sentence, for an order that it would not take.
 
     `price` (USD a share, the last known) allows the test of the minimum notional; `held` (signed shares of the account) allows the tests
-    of short sales. What is not given is not tested. Sources: Alpaca's order rules as of mid-2026, see docs/architecture.
+    of short sales. What is not given is not tested. Source: "Placing Orders" and "Fractional Trading" on docs.alpaca.markets, mid-2026.
     """
     for refusal in (_identity(request), _quantity(request), _prices(request), _time_in_force(request)):
         if refusal:

@@ -54,7 +54,7 @@ class Allocation:
     sleeve_weights: DataFrame (n_sleeves, n_assets), fraction of NAV after every cap; sums over sleeves to `weights`.
     weights: fraction of NAV by asset, after every cap.
     prior, views, confidence, posterior: by sleeve, annual (confidence in 0..1); NaN where a rung did not use them.
-    optimizer_weights, budgets: by sleeve, sum 1.
+    optimizer_weights, budgets: by sleeve, sum 1, 0 for an excluded sleeve; NaN on the rungs that do not optimise.
     covariance: of the sleeves, annual (n_sleeves, n_sleeves).
     var95, cvar95: one-day historical figures of `weights`, positive losses, fraction of NAV, after scaling.
     """
@@ -77,4 +77,4 @@ class Allocation:
     rung_reason: str = ""
     bound: tuple[Bound, ...] = ()
     excluded: Mapping[str, str] = field(default_factory=dict)
-    """Sleeve or asset -> why it took no part (short history, zero variance)."""
+    """Sleeve -> why it took no part in the optimisation (short history, in cash); asset -> which of its returns were filled."""

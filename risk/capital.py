@@ -117,7 +117,7 @@ def _prior(record: TrackRecord, limits: RiskLimits) -> tuple[FloatArray, FloatAr
 def _optimised(cov: FloatArray, mu: FloatArray, limits: RiskLimits, regime_delta: float) -> dict[str, FloatArray]:
     """Min-max weights, the budgets they blend into and the risk parity to those; all over the used sleeves, sum 1."""
     size = len(mu)
-    aversion = limits.risk_aversion * (1.0 + require_non_negative(regime_delta, "regime_delta"))
+    aversion = require_non_negative(limits.risk_aversion * (1.0 + require_non_negative(regime_delta, "regime_delta")), "risk aversion")
     # Sleeve caps that leave no fully invested portfolio give way here; capital is capped again afterwards, the rest is cash.
     upper = np.full(size, max(limits.max_sleeve_frac, 1.0 / size))
     optimal = best_in_box(mu, cov, aversion, np.zeros(size), upper)

@@ -13,6 +13,7 @@ from risk.inputs import CONSTANT_TOLERANCE, BoolArray, FloatArray, IntArray
 PERIODS_PER_YEAR = 252
 _IDLE_SHARE = 0.01
 _PRIOR_SESSIONS = 252
+_MAX_RETURN = 10.0
 _MAX_RATIO = 2.0
 _MAX_CONFIDENCE = 0.95
 # The negative half of a centred normal has this standard deviation, in units of the whole; it puts Sortino on Sharpe's scale.
@@ -50,7 +51,8 @@ def track_record(sleeve_returns: pd.DataFrame, min_sessions: int) -> TrackRecord
     """Sort the sleeves into usable records and excluded ones.
 
     Excluded: fewer than `min_sessions` (at least 2) returns, or practically no variance: a standard deviation below 1 % of the
-    median sleeve's, which is a sleeve in cash. Raises BadInput for duplicated sleeves.
+    median sleeve's, which is a sleeve in cash. One return beyond 1000 % a day, infinite ones included, makes the whole record
+    corrupt and unused. Raises BadInput for duplicated sleeves.
     """
     if not sleeve_returns.columns.is_unique:
         raise BadInput("a sleeve is named twice in sleeve_returns")
@@ -58,15 +60,17 @@ def track_record(sleeve_returns: pd.DataFrame, min_sessions: int) -> TrackRecord
     order = sorted(range(len(labels)), key=labels.__getitem__)
     names = tuple(labels[i] for i in order)
     returns = np.asarray(sleeve_returns.to_numpy(dtype=np.float64)[:, order])
-    sick = np.isinf(returns).any(axis=0)
-    corrupt = f"infinite returns in {[names[i] for i in np.flatnonzero(sick)[:5]]}" if sick.any() else ""
+    impossible = (np.abs(returns) > _MAX_RETURN).any(axis=0)
+    if impossible.any():
+        corrupt = f"returns beyond {_MAX_RETURN:.0%} a day in {[names[i] for i in np.flatnonzero(impossible)[:5]]}"
+        return TrackRecord(names=names, returns=returns, used=np.array([], dtype=np.int64), excluded={}, corrupt=corrupt)
     counts = (~np.isnan(returns)).sum(axis=0)
     needed = max(min_sessions, 2)
     excluded = {name: f"short history: {n} of {needed} sessions" for name, n in zip(names, counts, strict=True) if n < needed}
     long_enough = np.flatnonzero(counts >= needed)
     idle = _idle(returns[:, long_enough])
     excluded |= {names[i]: "practically zero variance" for i in long_enough[idle]}
-    return TrackRecord(names=names, returns=returns, used=long_enough[~idle], excluded=excluded, corrupt=corrupt)
+    return TrackRecord(names=names, returns=returns, used=long_enough[~idle], excluded=excluded, corrupt="")
 
 
 def deviations(returns: FloatArray) -> FloatArray:

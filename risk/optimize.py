@@ -195,7 +195,7 @@ def _scenario_matrix(scenarios: pd.DataFrame | npt.ArrayLike, labels: pd.Index) 
 
 
 def _tail_rows(outcomes: FloatArray) -> tuple[sparse.csc_matrix, FloatArray]:
-    """u >= -r'w - t and u >= 0 over (w, t, u)."""
+    """The shortfalls u >= -r'w - t and u >= 0, as rows over (w, t, u)."""
     count, size = outcomes.shape
     shortfalls = sparse.hstack([sparse.csc_matrix(-outcomes), -np.ones((count, 1)), -sparse.identity(count)])
     signs = sparse.hstack([sparse.csc_matrix((count, size + 1)), -sparse.identity(count)])

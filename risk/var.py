@@ -46,12 +46,12 @@ def tail_figures(returns: FloatArray, alpha: float) -> tuple[float, float]:
         return math.nan, math.nan
     ordered = np.sort(returns)
     position = tail * (len(ordered) - 1)
+    # Binary rounding must not move a quantile off the observation it stands on, which belongs to the tail.
+    position = round(position) if abs(position - round(position)) < 1e-9 else position
     below = int(position)
     above = min(below + 1, len(ordered) - 1)
     quantile = float(ordered[below] + (position - below) * (ordered[above] - ordered[below]))
-    # The interpolation may land one rounding below the observation it stands on.
-    edge = quantile + 1e-14 * max(abs(float(ordered[0])), abs(float(ordered[-1])))
-    count = int(np.searchsorted(ordered, edge, side="right"))
+    count = int(np.searchsorted(ordered, quantile, side="right"))
     return -quantile, -float(ordered[:count].mean())
 
 

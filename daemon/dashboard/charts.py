@@ -91,9 +91,8 @@ def bar_chart(dates: Sequence[date], one: Series, show: Format, *, label: str, h
     shapes = []
     for centre, value in zip(x, np.nan_to_num(one.values), strict=True):
         top, bottom = sorted((scale.y(value), scale.y(0.0)))
-        shapes.append(
-            f'<rect class="bar {one.css}" x="{centre - 0.38 * width:.1f}" y="{top:.1f}" width="{0.76 * width:.1f}" height="{bottom - top:.1f}"/>'
-        )
+        left, tall = centre - 0.38 * width, bottom - top
+        shapes.append(f'<rect class="bar {one.css}" x="{left:.1f}" y="{top:.1f}" width="{0.76 * width:.1f}" height="{tall:.1f}"/>')
     return _frame(label, height, dates, x, scale, show, shapes, [one])
 
 
@@ -195,15 +194,17 @@ def _frame(
 
 
 def _time_labels(dates: Sequence[date], x: Floats, height: int) -> list[str]:
-    """Years over long spans, months over short ones, days over the shortest; at most eight."""
+    """Years over long spans, months over short ones, days over the shortest; at most eight, every other one spare."""
     days = (dates[-1] - dates[0]).days
     form = "%Y" if days > 700 else "%b %Y" if days > 60 else "%d %b"
     starts = [now for before, now in pairwise(range(len(dates))) if dates[before].strftime(form) != dates[now].strftime(form)]
     starts = starts[:: math.ceil(len(starts) / 8)] if starts else []
     spots = [(x[index] / 10, dates[index].strftime(form)) for index in starts]
-    return [
-        f'<text class="{"xl" if at >= 3 else "xl first"}" x="{at:.2f}%" y="{height - 6}">{text}</text>' for at, text in spots if at <= 97
+    shown = [
+        (f"xl{' first' if at < 3 else ''}{' spare' if rank % 2 and form != '%Y' else ''}", at, text)
+        for rank, (at, text) in enumerate(spots)
     ]
+    return [f'<text class="{css}" x="{at:.2f}%" y="{height - 6}">{text}</text>' for css, at, text in shown if at <= 97]
 
 
 def _strips(dates: Sequence[date], x: Floats, series: Sequence[Series], show: Format, height: int) -> list[str]:

@@ -45,6 +45,11 @@ class EventTable:
         """How many versions were known at an instant."""
         return int(np.searchsorted(self.known_us, at_us, side="right"))
 
+    def first_known(self) -> dict[str, datetime]:
+        """When each row first became known, by row_key."""
+        first = self._frame.drop_duplicates("row_key", keep="first")
+        return dict(zip(first["row_key"], first["known_at"].dt.to_pydatetime(), strict=True))
+
     def at(self, at_us: int, since_us: int | None = None) -> pd.DataFrame:
         """Newest versions known at `at_us`, with known_at >= since_us if given; a fresh frame."""
         stop = self.known_versions(at_us)

@@ -11,6 +11,7 @@ import ctypes
 import os
 import signal
 import sys
+from typing import NoReturn
 
 CLONE_NEWUSER = 0x10000000
 PR_SET_PDEATHSIG = 1
@@ -31,8 +32,8 @@ def take_account(account: str, libc: ctypes.CDLL) -> None:
         os.setresuid(uid, uid, uid)
 
 
-def main(arguments: list[str]) -> int:
-    """Take on the account, tie the life to the parent's, and exec the program; returns only on failure."""
+def main(arguments: list[str]) -> NoReturn:
+    """Take on the account, tie the life to the parent's, and exec the program."""
     parent, death_signal, account, program = int(arguments[0]), int(arguments[1]), arguments[2], arguments[3:]
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
@@ -41,14 +42,14 @@ def main(arguments: list[str]) -> int:
     try:
         take_account(account, libc)
     except OSError as error:
-        print(f"the account {account!r} was refused: {error}", file=sys.stderr)
-        return ACCOUNT_DENIED
+        sys.stderr.write(f"the account {account!r} was refused: {error}\n")
+        sys.exit(ACCOUNT_DENIED)
     # After the change of credentials, which would clear it; and before the look at the parent, which may be gone already.
     libc.prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
     if os.getppid() != parent:
-        return PARENT_GONE
-    os.execv(program[0], program)
+        sys.exit(PARENT_GONE)
+    os.execv(program[0], program)  # noqa: S606  this script exists to become the program
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

@@ -1,6 +1,7 @@
 """Daily bars as a panel that knows only what was known: rows are applied in the order in which they became known."""
 
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
@@ -107,6 +108,28 @@ class BarPanel:
             np.maximum.at(self.last_session, series, place)
             self.off_calendar += int((~known).sum())
             self._next = stop
+
+    def first_versions(self) -> tuple[list[Floats], Ints]:
+        """Every bar in the version that was delivered first, whenever it became known, and when each series began.
+
+        What really traded, for an exchange; never for a view.
+        """
+        fields = [np.full((len(self.sessions), len(self.names)), np.nan) for _ in FIELDS]
+        begun = np.full(len(self.names), np.iinfo(np.int64).max)
+        if self._rows is not None:
+            rows, known = self._rows, self._rows.session >= 0
+            place, series = rows.session[known][::-1], rows.series[known][::-1]
+            for field, values in zip(fields, rows.values, strict=True):
+                field[place, series] = values[known][::-1]
+            np.minimum.at(begun, series, rows.known_us[known][::-1])
+        return fields, begun
+
+    def newest_session(self) -> date | None:
+        """The newest session of any bar, whenever it became known."""
+        if self._rows is None or not len(self._rows.session) or self._rows.session.max() < 0:
+            return None
+        found: date = self.sessions[self._rows.session.max()].astype(object)
+        return found
 
     def known_versions(self) -> int:
         """How many bar versions are known at the present."""

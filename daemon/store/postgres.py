@@ -128,6 +128,11 @@ class Database:
         if self._held is not None:
             self._held.commit()
 
+    def abandon(self) -> None:
+        """Forget what a "session" database has gathered since the last flush."""
+        if self._held is not None:
+            self._held.rollback()
+
     def rows(self, name: str, **parameters: Any) -> list[Row]:
         """Every row of a named query."""
         with self.connection() as connection:

@@ -30,7 +30,7 @@ PORT = 5432  # names the socket file; nothing listens on TCP
 SOCKET_PATH_LIMIT = 107  # bytes in sockaddr_un.sun_path, less the final NUL (unix(7))
 LAUNCHER = Path(__file__).with_name("launch_postgres.py")
 SPARE_ACCOUNTS = ("allocd", "postgres", "nobody")
-RELOCATED_UNDER = (Path("/var/lib"), Path("/var/tmp"))
+RELOCATED_UNDER = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108  both outlive a reboot; mkdtemp makes the name private
 ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/local/bin:/usr/bin:/bin"}
 INITDB_TIMEOUT_S = 120.0
 
@@ -307,7 +307,7 @@ def change_password(cluster: Cluster, directory: Path, *more: str) -> None:
     cluster.single_user([*more, f"ALTER ROLE {ROLE} PASSWORD '{secret}'"])
     partial = directory / "password.new"
     partial.unlink(missing_ok=True)
-    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secret)
     _sync(partial)
     give_to_owner(partial)

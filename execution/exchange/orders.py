@@ -62,7 +62,7 @@ class VenueOrder:
 
     @property
     def side(self) -> Side:
-        """buy or sell."""
+        """Buy or sell."""
         return self.request.side
 
     @property

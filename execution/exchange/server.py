@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from threading import Event
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -291,23 +292,27 @@ def _operator_routes(gate: Gate) -> APIRouter:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn that tells when it listens."""
+    """uvicorn that tells when it listens and that an event can stop."""
 
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None], stop: Event | None) -> None:
         super().__init__(config)
         self._on_started = on_started
+        self._stop = stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._on_started()
 
+    async def on_tick(self, counter: int) -> bool:
+        return await super().on_tick(counter) or (self._stop is not None and self._stop.is_set())
 
-def serve(app: FastAPI, host: str, port: int, on_ready: Callable[[int], None]) -> None:
-    """Serve until a signal ends the process; port 0 takes a free one, and `on_ready` learns the port once it listens.
 
-    Raises OSError when the address cannot be bound.
+def serve(app: FastAPI, host: str, port: int, on_ready: Callable[[int], None], *, stop: Event | None = None) -> None:
+    """Serve until a signal (in the main thread) or `stop` ends it.
+
+    Port 0 takes a free one; `on_ready` learns the port once it listens. Raises OSError when the address cannot be bound.
     """
     with socket.create_server((host, port)) as listener:
         bound = int(listener.getsockname()[1])
         config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=5)
-        _Server(config, lambda: on_ready(bound)).run(sockets=[listener])
+        _Server(config, lambda: on_ready(bound), stop).run(sockets=[listener])

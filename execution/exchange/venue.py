@@ -175,13 +175,10 @@ class Venue:
 
     def marked(self) -> Account:
         """The account with its positions valued now."""
-        session = self.sessions[self._next]
-        if self.is_open and self._marked_at != self.now and session is not None:
+        if self.is_open and self._marked_at != self.now:
             self._marked_at = self.now
-            for holding in self.account.holdings.values():
-                ticks = self._tape.running(holding.symbol, session, self.now)
-                if ticks is not None:
-                    self.account.mark(holding, ticks)
+            for symbol in self.account.holdings:
+                self._mark_one(symbol)
         return self.account
 
     def hours(self) -> tuple[datetime, datetime]:
@@ -243,6 +240,7 @@ class Venue:
     def _on_fill(self, order: VenueOrder, units: int, ticks: int, at: datetime) -> None:
         lastday = None if order.symbol in self.account.holdings else self.last_close_ticks(order.symbol)
         self.account.trade(order.symbol, units if order.side == "buy" else -units, ticks, lastday)
+        self._mark_one(order.symbol)
         order.filled_qty += units
         order.filled_value += units * ticks
         kept = order.reserved * order.remaining // (order.remaining + units)
@@ -263,6 +261,12 @@ class Venue:
             cum_qty=order.filled_qty,
             leaves_qty=order.remaining,
         )
+
+    def _mark_one(self, symbol: str) -> None:
+        session, holding = self.sessions[self._next], self.account.holdings.get(symbol)
+        ticks = None if session is None or holding is None else self._tape.running(symbol, session, self.now)
+        if holding is not None and ticks is not None:
+            self.account.mark(holding, ticks)
 
     def _cancel(self, order: VenueOrder, status: str, at: datetime | None = None, reason: str = "") -> None:
         self._floor.remove(order)

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scrapers import disclosure_forms as forms
 from scrapers import disclosures, files, tables, times
 from scrapers.base import Batch, Dataset, Rate, Reject
 from scrapers.errors import BadFile, SourceChanged, SourceRefused
@@ -16,9 +17,7 @@ from scrapers.errors import BadFile, SourceChanged, SourceRefused
 if TYPE_CHECKING:
     from scrapers.http import Http
 
-QUIVER = "https://api.quiverquant.com"
-LIVE = f"{QUIVER}/beta/live/congresstrading"
-BULK = f"{QUIVER}/beta/bulk/congresstrading"
+LIVE, BULK = forms.QUIVER_LIVE, forms.QUIVER_BULK
 LIVE_RATE = Rate(group="quiver", requests=10, per_s=60.0)
 BULK_RATE = Rate(group="quiver-bulk", requests=5, per_s=3600.0)
 PAGE_SIZE = 1000
@@ -29,11 +28,6 @@ SHAPES = {
     "Quiver V1 (JSON array)": "Representative, ReportDate, TransactionDate, Ticker, Transaction, House",
     "Quiver V2 (JSON array)": "Name, Filed, Traded, Ticker, Transaction, Chamber",
 }
-_SENATE = {"first_name", "last_name", "ptr_link", "date_recieved", "transactions"}
-_SENATE_FLAT = {"senator", "transaction_date", "ptr_link", "type"}
-_HOUSE = {"disclosure_date", "transaction_date", "ticker", "type", "amount", "representative", "ptr_link"}
-_QUIVER_V1 = {"Representative", "ReportDate", "TransactionDate", "Ticker", "Transaction", "House"}
-_QUIVER_V2 = {"Name", "Filed", "Traded", "Ticker", "Transaction", "Chamber"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,26 +79,6 @@ KEY = (
 Seen = Counter[tuple[object, ...]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Raw:
-    """A record of any shape, its cells under common names and still as delivered."""
-
-    chamber: object
-    member: object
-    member_id: object = ""
-    party: object = ""
-    owner: object = ""
-    ticker: object
-    description: object
-    asset_type: object
-    transaction: object
-    amount: object
-    traded: object
-    disclosed: object
-    filing_id: str
-    url: object
-
-
 class _Refused(ValueError):
     """A record that is not a row."""
 
@@ -128,14 +102,14 @@ def parse_senate(filings: object, *, position: str, seen: Seen | None = None) ->
             yield tables.reject("paper_filing", "filed on paper, no transactions in the data", filing, at)
         else:
             for number, trade in enumerate(trades):
-                yield _row(trade, partial(_senate, filing), f"{at}.transactions[{number}]", counted)
+                yield _row(trade, partial(forms.senate, filing), f"{at}.transactions[{number}]", counted)
 
 
 def parse_house(records: Iterable[tuple[str, object]], *, seen: Seen | None = None) -> Iterator[tables.Timed | Reject]:
     """Rows of House transactions: (position, mapping of the CSV's columns) pairs."""
     counted: Seen = Counter() if seen is None else seen
     for at, record in records:
-        yield _row(record, _house, at, counted)
+        yield _row(record, forms.house, at, counted)
 
 
 def parse_quiver(records: object, *, position: str, seen: Seen | None = None) -> Iterator[tables.Timed | Reject]:
@@ -143,10 +117,10 @@ def parse_quiver(records: object, *, position: str, seen: Seen | None = None) ->
     counted: Seen = Counter() if seen is None else seen
     for index, record in enumerate(_listed(records)):
         v2 = isinstance(record, dict) and "Traded" in record
-        yield _row(record, _quiver_v2 if v2 else _quiver_v1, f"{position}[{index}]", counted)
+        yield _row(record, forms.quiver_v2 if v2 else forms.quiver_v1, f"{position}[{index}]", counted)
 
 
-def _row(record: object, cells_of: Callable[[dict[str, Any]], _Raw], at: str, seen: Seen) -> tables.Timed | Reject:
+def _row(record: object, cells_of: Callable[[dict[str, Any]], forms.Cells], at: str, seen: Seen) -> tables.Timed | Reject:
     if not isinstance(record, dict):
         return tables.reject("not_a_record", "an object was expected", record, at)
     try:
@@ -155,7 +129,7 @@ def _row(record: object, cells_of: Callable[[dict[str, Any]], _Raw], at: str, se
         return tables.reject(refused.reason, str(refused), record, at)
 
 
-def _trade(raw: _Raw, seen: Seen) -> tables.Timed:
+def _trade(raw: forms.Cells, seen: Seen) -> tables.Timed:
     transaction = disclosures.transaction(raw.transaction)
     if transaction is None:
         raise _Refused("unknown_transaction", f"transaction {raw.transaction!r}")
@@ -193,7 +167,7 @@ def _trade(raw: _Raw, seen: Seen) -> tables.Timed:
     return tables.Timed(row=row, event_at=times.new_york(traded), known_at=times.day_after(disclosed))
 
 
-def _dates(raw: _Raw) -> tuple[date, date]:
+def _dates(raw: forms.Cells) -> tuple[date, date]:
     traded, disclosed = times.parse_date(raw.traded), times.parse_date(raw.disclosed)
     if disclosed is None:
         raise _Refused("no_disclosure_date", f"disclosed {raw.disclosed!r}")
@@ -204,7 +178,7 @@ def _dates(raw: _Raw) -> tuple[date, date]:
     return traded, disclosed
 
 
-def _asset(raw: _Raw, transaction: str) -> tuple[disclosures.Ticker, str]:
+def _asset(raw: forms.Cells, transaction: str) -> tuple[disclosures.Ticker, str]:
     """Ticker and description; when the one stands in the other's column they change places."""
     description = disclosures.plain(raw.description)
     try:
@@ -227,96 +201,11 @@ def _chamber(value: object) -> str:
     return word
 
 
-def _member(raw: _Raw) -> str:
+def _member(raw: forms.Cells) -> str:
     name = disclosures.member(raw.member)
     if not name:
         raise _Refused("no_member", "the record names no member")
     return name
-
-
-def _senate(filing: dict[str, Any], trade: dict[str, Any]) -> _Raw:
-    url = filing.get("ptr_link")
-    name = f"{disclosures.plain(filing.get('first_name'))} {disclosures.plain(filing.get('last_name'))}"
-    return _Raw(
-        chamber="senate",
-        member=name,
-        member_id=filing.get("bioguide"),
-        owner=trade.get("owner"),
-        ticker=trade.get("ticker"),
-        description=trade.get("asset_description"),
-        asset_type=trade.get("asset_type"),
-        transaction=trade.get("type"),
-        amount=trade.get("amount"),
-        traded=trade.get("transaction_date"),
-        disclosed=filing.get("date_recieved"),
-        filing_id=_last_segment(url),
-        url=url,
-    )
-
-
-def _house(record: dict[str, Any]) -> _Raw:
-    return _Raw(
-        chamber="house",
-        member=record.get("representative"),
-        owner=record.get("owner"),
-        ticker=record.get("ticker"),
-        description=record.get("asset_description"),
-        asset_type=record.get("asset_type"),
-        transaction=record.get("type"),
-        amount=record.get("amount"),
-        traded=record.get("transaction_date"),
-        disclosed=record.get("disclosure_date"),
-        filing_id=_last_segment(record.get("ptr_link")),
-        url=record.get("ptr_link"),
-    )
-
-
-def _quiver_v1(record: dict[str, Any]) -> _Raw:
-    return _Raw(
-        chamber=record.get("House"),
-        member=record.get("Representative"),
-        member_id=record.get("BioGuideID"),
-        party=record.get("Party"),
-        ticker=record.get("Ticker"),
-        description=record.get("Description"),
-        asset_type=_quiver_type(record.get("TickerType")),
-        transaction=record.get("Transaction"),
-        amount=record.get("Range") or record.get("Amount"),
-        traded=record.get("TransactionDate"),
-        disclosed=record.get("ReportDate"),
-        filing_id="",
-        url=LIVE,
-    )
-
-
-def _quiver_v2(record: dict[str, Any]) -> _Raw:
-    return _Raw(
-        chamber=record.get("Chamber"),
-        member=record.get("Name"),
-        member_id=record.get("BioGuideID"),
-        party=record.get("Party"),
-        ticker=record.get("Ticker"),
-        description=record.get("Company") or record.get("Description"),
-        asset_type=_quiver_type(record.get("TickerType")),
-        transaction=record.get("Transaction"),
-        amount=record.get("Trade_Size_USD"),
-        traded=record.get("Traded"),
-        disclosed=record.get("Filed"),
-        filing_id="",
-        url=BULK,
-    )
-
-
-def _quiver_type(value: object) -> str:
-    """Quiver leaves the type of plain stock empty or abbreviates it."""
-    word = disclosures.plain(value)
-    return "Stock" if word in ("", "ST", "CS", "Stock") else word
-
-
-def _last_segment(url: object) -> str:
-    """The filing's own id: the uuid or document number that ends its address."""
-    segment = disclosures.plain(url).rstrip("/").rsplit("/", 1)[-1]
-    return segment.removesuffix(".pdf")
 
 
 def _listed(records: object) -> list[Any]:
@@ -336,7 +225,7 @@ def _parse_file(path: Path) -> Iterator[tables.Timed | Reject]:
     if files.is_parquet(content):
         files.unknown_shape(path.name, "a Parquet file", SHAPES)
     header, records = files.csv_rows(content, path.name)
-    if not set(header) >= _HOUSE:
+    if not set(header) >= forms.HOUSE:
         files.unknown_shape(path.name, f"columns {', '.join(header)[:300]}", SHAPES)
     return parse_house((f"{path.name}:{line}", _cells(header, cells)) for line, cells in records)
 
@@ -349,11 +238,11 @@ def _cells(header: list[str], cells: list[str]) -> object:
 def _parse_json(document: object, name: str) -> Iterator[tables.Timed | Reject]:
     first = document[0] if isinstance(document, list) and document else None
     keys = set(first) if isinstance(first, dict) else set()
-    if keys >= _SENATE:
+    if keys >= forms.SENATE:
         return parse_senate(document, position=name)
-    if keys >= _QUIVER_V1 or keys >= _QUIVER_V2:
+    if keys >= forms.QUIVER_V1 or keys >= forms.QUIVER_V2:
         return parse_quiver(document, position=name)
-    if keys >= _SENATE_FLAT:
+    if keys >= forms.SENATE_FLAT:
         raise BadFile(
             f"{name}: the flat Senate file has no filing date, so nobody can say when its trades became known; "
             "import the daily summaries (all_daily_summaries.json), which hold the same trades with `date_recieved`"
@@ -397,7 +286,7 @@ def _page(document: object, url: str) -> list[Any]:
         raise SourceChanged(f"{url}: an array of records was expected, not {type(document).__name__}")
     for index, record in enumerate(document):
         keys = set(record) if isinstance(record, dict) else set()
-        if not (keys >= _QUIVER_V1 or keys >= _QUIVER_V2):
+        if not (keys >= forms.QUIVER_V1 or keys >= forms.QUIVER_V2):
             raise SourceChanged(f"{url}[{index}]: neither a V1 nor a V2 record, keys {', '.join(sorted(map(str, keys)))[:300]}")
     return document
 

@@ -1,4 +1,4 @@
--- Named queries: `-- name: NAME` opens a block; parameters are psycopg's %(name)s.
+-- Named queries. A block opens with its name; parameters are those of psycopg, such as %(key)s.
 
 -- name: meta_get
 SELECT value FROM meta WHERE key = %(key)s
@@ -192,7 +192,7 @@ SELECT session, at, nav_usd, cash_usd, gross_frac, net_frac, flow_usd, return_in
 SELECT session, at, nav_usd, cash_usd, gross_frac, net_frac, flow_usd, return_index, benchmark FROM nav_marks ORDER BY session DESC LIMIT 1
 
 -- name: nav_high_water
-SELECT max(return_index) AS high FROM nav_marks
+SELECT max(return_index) AS high FROM nav_marks WHERE session >= %(since)s
 
 -- name: sleeve_marks_all
 SELECT session, sleeve, nav_usd, cash_usd, capital_frac FROM sleeve_marks ORDER BY session, sleeve
@@ -222,6 +222,9 @@ UPDATE breaks SET cleared_at = %(at)s WHERE cleared_at IS NULL
 
 -- name: trading_state_last
 SELECT state, actor, reason, at FROM trading_states ORDER BY id DESC LIMIT 1
+
+-- name: trading_states_all
+SELECT at, state, actor, reason FROM trading_states ORDER BY id
 
 -- name: trading_state_add
 INSERT INTO trading_states (at, state, actor, reason) VALUES (%(at)s, %(state)s, %(actor)s, %(reason)s)
@@ -260,3 +263,51 @@ ORDER BY t.sleeve, c.session DESC
 -- name: why_evidence
 SELECT dataset, row_key, contribution FROM evidence
 WHERE cycle_id = %(cycle_id)s AND sleeve = %(sleeve)s AND symbol = %(symbol)s ORDER BY abs(contribution) DESC, row_key
+
+-- name: check_fills_within_orders
+SELECT count(*) AS n FROM (
+    SELECT o.client_order_id FROM orders o JOIN fills f USING (client_order_id)
+    GROUP BY o.client_order_id, o.qty HAVING sum(f.qty) > o.qty
+) t
+
+-- name: check_fills_recorded
+SELECT count(*) AS n FROM (
+    SELECT o.client_order_id FROM orders o LEFT JOIN fills f USING (client_order_id)
+    WHERE o.settled GROUP BY o.client_order_id, o.filled_qty HAVING coalesce(sum(f.qty), 0) <> o.filled_qty
+) t
+
+-- name: check_entries_balance
+SELECT count(*) AS n FROM (
+    SELECT transaction_id FROM ledger_entries GROUP BY transaction_id, unit HAVING sum(amount) <> 0
+) t
+
+-- name: check_shares_sum_to_order
+SELECT count(*) AS n FROM (
+    SELECT o.client_order_id FROM orders o JOIN order_shares s USING (client_order_id)
+    GROUP BY o.client_order_id, o.qty, o.side HAVING abs(sum(s.qty)) <> o.qty OR (sum(s.qty) > 0) <> (o.side = 'buy')
+) t
+
+-- name: check_one_order_per_symbol
+SELECT count(*) AS n FROM (SELECT cycle_id, symbol FROM orders GROUP BY cycle_id, symbol HAVING count(*) > 1) t
+
+-- name: check_nav_is_sum_of_sleeves
+SELECT count(*) AS n FROM (
+    SELECT n.session FROM nav_marks n JOIN sleeve_marks s USING (session)
+    GROUP BY n.session, n.nav_usd HAVING abs(sum(s.nav_usd) - n.nav_usd) > 0.01
+) t
+
+-- name: check_intended_before_sent
+SELECT count(*) AS n FROM orders WHERE sent_at < intended_at
+
+-- name: check_unfinished_orders
+SELECT count(*) AS n FROM orders WHERE NOT settled AND session < %(session)s
+
+-- name: check_runs_recorded
+SELECT count(*) AS n FROM job_runs WHERE status = 'running'
+
+-- name: order_ids_all
+SELECT client_order_id, broker_order_id FROM orders
+
+-- name: evidence_event_rows
+SELECT DISTINCT e.dataset, e.row_key, min(c.at) AS used_at FROM evidence e JOIN cycles c USING (cycle_id)
+WHERE e.dataset <> 'bars_daily' GROUP BY e.dataset, e.row_key

@@ -175,6 +175,7 @@ UNKNOWN = {
     "empty body": reply(None, 200),
     "another shape": reply(["order"], 200),
     "no id": reply({"status": "accepted"}, 200),
+    "another order": reply(ORDER | {"client_order_id": "c-2"}, 200),
     "a redirect": reply(None, 302, Location="/elsewhere"),
     "number that is none": reply(ORDER | {"filled_qty": "NaN"}, 200),
     "duplicate id": reply({"code": 40010001, "message": "client_order_id must be unique"}, 422),
@@ -437,6 +438,12 @@ def test_live_trading_needs_permission_and_encryption():
     assert guarded_url("https://api.alpaca.markets", allow_live=True) == "https://api.alpaca.markets"
     with pytest.raises(LiveTradingGuard):
         guarded_url("http://api.alpaca.markets", allow_live=True)
+
+
+@pytest.mark.parametrize(("key", "secret"), [("", "secret"), ("key", "")])
+def test_missing_keys_are_named_at_once(key, secret):
+    with pytest.raises(Unauthorized, match="key and secret"):
+        AlpacaBroker(key, secret, "http://127.0.0.1:9")
 
 
 def test_a_proxy_in_the_environment_does_not_stand_between_us_and_loopback(stub, monkeypatch):

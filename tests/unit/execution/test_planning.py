@@ -168,7 +168,7 @@ def test_a_transfer_below_a_cent_is_nothing_and_a_sleeve_that_cannot_be_valued_g
     sleeves = {"a": state("10000.004"), "b": state("0", NVDA="1")}
     result = make(sleeves, {}, capital={"a": 0.1, "b": 0.1})
     assert result.transfers == ()
-    assert reasons(result) == [("b", "NVDA", NO_PRICE)]
+    assert reasons(result) == [("b", "", "no transfer: no price for NVDA")]
 
 
 def test_a_new_sleeve_is_funded_from_nothing():
@@ -193,6 +193,11 @@ def test_options_that_no_order_could_satisfy_are_refused(options):
 def test_a_weight_that_is_not_finite_is_refused_by_name(weight):
     with pytest.raises(ValueError, match="sleeve a"):
         make({"a": state()}, {"a": {"AAPL": weight}})
+
+
+def test_a_capital_that_is_not_finite_is_refused():
+    with pytest.raises(ValueError, match="capital"):
+        make({}, {}, capital={"a": float("nan")})
 
 
 def test_a_nav_that_is_not_positive_is_refused():

@@ -1,0 +1,39 @@
+"""Collecting one dataset: from its watermark on, parse, stamp, append, seal."""
+
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+from daemon.logging import get_logger
+from daemon.runtime import Runtime
+from daemon.store.datasets import Counts, append
+from scrapers.base import Batch
+
+log = get_logger("ingest")
+
+
+def ingest(rt: Runtime, name: str, *, since: datetime | None = None, backfill: bool = False) -> dict[str, Any]:
+    """Fetch what is new of a dataset and store it; earlier data stays in force when the source fails."""
+    assert rt.http is not None, f"{name} has no source in this runtime"
+    dataset, now = rt.datasets[name], rt.clock.now()
+    known = rt.db.row("watermark_get", dataset=name)
+    begin = since or (known["watermark"] - dataset.overlap if known else now - timedelta(days=30))
+    assert dataset.fetch is not None
+    started, counts = time.perf_counter(), Counts()
+    options = {**rt.sources[name], "backfill": backfill}
+    for batch in dataset.fetch(rt.http, begin, now, options):
+        counts += store(rt, name, batch, now)
+    with rt.db.transaction():
+        rt.db.run("watermark_set", dataset=name, watermark=now, fetched_at=now)
+    sealed = rt.lake.seal(rt.db, dataset)
+    rt.metrics.inc("allocd_scraper_rows_total", counts.new + counts.revised, source=name, result="stored")
+    rt.metrics.inc("allocd_scraper_rows_total", counts.seen, source=name, result="duplicate")
+    rt.metrics.inc("allocd_scraper_rows_total", counts.rejected, source=name, result="rejected")
+    result = {"new": counts.new, "revised": counts.revised, "seen": counts.seen, "rejected": counts.rejected, "sealed": sealed}
+    log.info("ingest.finished", dataset=name, since=begin, backfill=backfill, duration_s=round(time.perf_counter() - started, 3), **result)
+    return result
+
+
+def store(rt: Runtime, name: str, batch: Batch, now: datetime) -> Counts:
+    """Append one batch."""
+    return append(rt.db, rt.datasets[name], batch, now)

@@ -1,0 +1,57 @@
+"""The jobs of a runtime: whatever its contents allow."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from daemon.cycle import Cycles
+from daemon.ingest import ingest
+from daemon.jobs import JobRunner
+from daemon.marks import mark as mark_nav
+from daemon.metrics import Metrics
+from daemon.runtime import Runtime
+from daemon.schedule import Job
+from daemon.settle import settle
+from scrapers.base import Dataset
+from strategies.base import Strategy
+
+CYCLE, MARK = "cycle", "mark"
+Work = Callable[[datetime], dict[str, Any] | None]
+
+
+def build_jobs(rt: Runtime, *, mark: Work | None = None, strict: bool = False) -> list[Job]:
+    """Every job, in the order in which those of one instant run.
+
+    strict: what a job raises ends the walk, as a replay must not go on after a failure.
+    """
+    runner = JobRunner(rt.db, rt.clock, rt.metrics, strict=strict)
+    cycles = Cycles(rt)
+    jobs = [
+        runner.job(f"ingest.{name}", rt.datasets[name].schedule, lambda at, name=name: ingest(rt, name), catch_up="latest")  # type: ignore[misc]
+        for name in sorted(rt.sources)
+    ]
+    jobs.append(runner.job(CYCLE, "open-30m", cycles.run, catch_up="latest", deadline_s=5400.0))
+    jobs += [runner.job(_settle_name(i), anchor, lambda at: settle(rt, at), ledgered=False, catch_up="skip") for i, anchor in enumerate(rt.settle_anchors)]
+    jobs.append(runner.job(MARK, "close+45m", mark or (lambda at: mark_nav(rt, at)), catch_up="all"))
+    return jobs
+
+
+def job_names(sources: Iterable[str], settle_anchors: Iterable[str]) -> list[str]:
+    """Names of the jobs, the closed label set of the job metrics."""
+    settles = [_settle_name(i) for i, _ in enumerate(settle_anchors)]
+    return [*(f"ingest.{name}" for name in sorted(sources)), CYCLE, *settles, MARK]
+
+
+def _settle_name(number: int) -> str:
+    return "settle" if number == 0 else f"settle.{number + 1}"
+
+
+def metrics_for(code_version: str, strategies: Mapping[str, Strategy], datasets: Mapping[str, Dataset], settle_anchors: Iterable[str]) -> Metrics:
+    """Metrics with the closed label sets of this installation."""
+    installed = {
+        "job": job_names(datasets, settle_anchors),
+        "source": sorted(datasets),
+        "dataset": sorted(datasets),
+        "strategy": sorted(strategies),
+    }
+    return Metrics(version=code_version, installed=installed)

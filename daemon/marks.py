@@ -1,0 +1,141 @@
+"""The daily mark: NAV of account and sleeves at the close, time-weighted return, benchmark, drawdown and its halt."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from daemon.book import Outbox
+from daemon.decision import asset_returns, last_prices
+from daemon.logging import get_logger
+from daemon.runtime import Runtime
+from daemon.settle import settle
+from daemon.store.view import View
+from execution.sleeves import cross_transaction
+
+log = get_logger("marks")
+
+
+def mark(rt: Runtime, at: datetime) -> dict[str, Any]:
+    """Value everything at the closes known at `at`; books the crosses that waited for the official open."""
+    with rt.trading:
+        settle(rt, at)
+        rt.archive.refresh()
+        view = rt.archive.view(at)
+        session = rt.calendar.last_closed(at)
+        book_crosses(rt, view)
+        symbols = sorted(rt.book.ledger.account_positions())
+        prices = last_prices(view, symbols)
+        values = _values(rt, prices)
+        row = _row(rt, session, at, view, prices, sum(v["nav_usd"] for v in values.values()))
+        with rt.db.transaction():
+            if not rt.db.run("nav_add", **row):
+                return {"session": session.isoformat(), "nav_usd": row["nav_usd"]}
+            rt.db.copy(
+                "copy_sleeve_marks",
+                [(session, name, v["nav_usd"], v["cash_usd"], v["nav_usd"] / row["nav_usd"] if row["nav_usd"] else 0.0) for name, v in values.items()],
+            )
+            halted = _check_drawdown(rt, at, row)
+        _tell(rt, row, values, halted, [s for s in symbols if s not in prices])
+        return {"session": session.isoformat(), "nav_usd": round(row["nav_usd"], 2)}
+
+
+def book_crosses(rt: Runtime, view: View) -> None:
+    """Book internal crosses at the official open of their session (its close where there is no open)."""
+    due = [c for c in rt.book.crosses.values() if rt.calendar.last_closed(view.asof) >= c.session]
+    outbox = Outbox()
+    for cross in due:
+        price = _official(view, cross.symbol, cross.session) or cross.decision_price
+        rt.book.book(outbox, cross_transaction(cross.cross_id, cross.symbol, cross.shares, price, rt.clock.now()))
+        with rt.db.transaction():
+            rt.db.run("cross_booked", cross_id=cross.cross_id, price=price, at=rt.clock.now())
+            rt.book.save(outbox, rt.clock.now())
+        outbox = Outbox()
+        del rt.book.crosses[cross.cross_id]
+
+
+def _official(view: View, symbol: str, session: date) -> Decimal | None:
+    for field in ("open", "close"):
+        frame = view.bars(field, 5, [symbol])  # type: ignore[arg-type]
+        day = np.datetime64(session, "us")
+        if frame.shape[1] and day in frame.index and np.isfinite(value := float(frame.loc[day].iloc[0])):
+            return Decimal(repr(round(value, 6)))
+    return None
+
+
+def _values(rt: Runtime, prices: dict[str, Decimal]) -> dict[str, dict[str, float]]:
+    ledger, zero = rt.book.ledger, Decimal(0)
+    found = {}
+    for name in ledger.sleeves():
+        cash = ledger.cash(name)
+        held = sum((q * prices.get(s, zero) for s, q in ledger.positions(name).items()), zero)
+        found[name] = {"nav_usd": float(cash + held), "cash_usd": float(cash)}
+    return found
+
+
+def _row(rt: Runtime, session: date, at: datetime, view: View, prices: dict[str, Decimal], nav: float) -> dict[str, Any]:
+    last = rt.db.row("nav_last")
+    contributed = -float(rt.book.ledger.counterparty("equity").get("USD", Decimal(0)))
+    before = rt.db.row("meta_get", key="contributed")
+    flow = contributed - (float(before["value"]) if before else 0.0)
+    rt.db.run("meta_set", key="contributed", value=repr(contributed))
+    base = (last["nav_usd"] if last else 0.0) + flow
+    held = [float(q * prices.get(s, Decimal(0))) for s, q in rt.book.ledger.account_positions().items()]
+    returns = asset_returns(view, [rt.settings.benchmark])
+    step = float(returns.iloc[-1, 0]) if returns.shape[1] and np.isfinite(returns.iloc[-1, 0]) else 0.0
+    level = last["benchmark"] if last and last["benchmark"] is not None else 1.0
+    return {
+        "session": session,
+        "at": at,
+        "nav_usd": nav,
+        "cash_usd": float(rt.book.ledger.account_cash()),
+        "gross_frac": sum(map(abs, held)) / nav if nav else 0.0,
+        "net_frac": sum(held) / nav if nav else 0.0,
+        "flow_usd": flow,
+        "return_index": (last["return_index"] if last else 1.0) * (nav / base if base > 0 else 1.0),
+        "benchmark": level * (1.0 + step) if returns.shape[1] else None,
+    }
+
+
+def _check_drawdown(rt: Runtime, at: datetime, row: dict[str, Any]) -> str:
+    """Halt at the drawdown limit; lift a drawdown halt after its sessions, with the high-water mark starting anew."""
+    anew = rt.db.row("meta_get", key="high_water_since")
+    high = rt.db.row("nav_high_water", since=date.fromisoformat(anew["value"]) if anew else date.min)
+    drawdown = 1.0 - row["return_index"] / max(high["high"] if high and high["high"] else 0.0, row["return_index"])
+    rt.metrics.set("allocd_risk_drawdown_ratio", drawdown)
+    rt.metrics.set("allocd_risk_limit_utilization_ratio", drawdown / rt.settings.drawdown_halt_frac, limit="drawdown")
+    state = rt.db.row("trading_state_last")
+    halted = state is not None and state["state"] == "HALTED"
+    if not halted and drawdown >= rt.settings.drawdown_halt_frac:
+        reason = f"drawdown {drawdown:.1%} reached the limit of {rt.settings.drawdown_halt_frac:.1%}"
+        rt.db.run("trading_state_add", at=at, state="HALTED", actor="risk", reason=reason)
+        log.error("trading.halted", scope="risk", reason=reason)
+        return "HALTED"
+    wait = rt.settings.drawdown_halt_sessions
+    if halted and state is not None and state["actor"] == "risk" and wait:
+        since = rt.calendar.last_closed(state["at"])
+        if rt.calendar.count(since, row["session"]) > wait:
+            rt.db.run("trading_state_add", at=at, state="ACTIVE", actor="risk", reason=f"{wait} sessions have passed since the drawdown halt")
+            rt.db.run("meta_set", key="high_water_since", value=f'"{row["session"].isoformat()}"')
+            log.warning("trading.resumed", scope="risk", reason=f"{wait} sessions after the drawdown halt; the high-water mark starts anew")
+            return "ACTIVE"
+    return str(state["state"]) if state else "ACTIVE"
+
+
+def _tell(rt: Runtime, row: dict[str, Any], values: dict[str, dict[str, float]], state: str, unpriced: list[str]) -> None:
+    rt.metrics.set("allocd_portfolio_nav_usd", row["nav_usd"])
+    rt.metrics.set("allocd_portfolio_cash_usd", row["cash_usd"])
+    rt.metrics.set("allocd_portfolio_positions", len(rt.book.ledger.account_positions()))
+    rt.metrics.set("allocd_portfolio_nav_timestamp_seconds", row["at"].timestamp())
+    rt.metrics.set("allocd_risk_gross_exposure_ratio", row["gross_frac"])
+    rt.metrics.set("allocd_risk_net_exposure_ratio", row["net_frac"])
+    for name, value in values.items():
+        if name in rt.strategies:
+            rt.metrics.set("allocd_strategy_nav_usd", value["nav_usd"], strategy=name)
+    rt.metrics.set("allocd_risk_halt_active", float(state == "HALTED"), scope="risk")
+    log.info(
+        "nav.marked", session=row["session"], nav_usd=round(row["nav_usd"], 2), cash_usd=round(row["cash_usd"], 2),
+        gross=round(row["gross_frac"], 4), return_index=round(row["return_index"], 6), positions=len(rt.book.ledger.account_positions()),
+        state=state, unpriced=unpriced,
+    )  # fmt: skip

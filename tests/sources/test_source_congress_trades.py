@@ -1,0 +1,277 @@
+"""Congressional disclosures: every shape, every kind of dirt, and the real archives."""
+
+import csv
+import gzip
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from scrapers import DATASETS
+from scrapers.errors import BadFile, SourceChanged, SourceRefused
+from scrapers.sources import congress_trades as congress
+
+V1 = json.loads(
+    '{"Representative":"Nancy Pelosi","BioGuideID":"P000197","ReportDate":"2025-01-17","TransactionDate":"2024-12-20","Ticker":"NVDA",'
+    '"Transaction":"Purchase","Range":"$500,001 - $1,000,000","District":null,"House":"Representatives","Amount":"500001.0","Party":"D",'
+    '"last_modified":"2025-01-18","TickerType":"ST","Description":null,"ExcessReturn":1.23,"PriceChange":2.0,"SPYChange":0.8}'
+)
+V2 = json.loads(
+    '{"Ticker":"CVS","TickerType":"Stock","Company":"CVS Corp","Traded":"2023-08-22","Transaction":"Sale (Full)",'
+    '"Trade_Size_USD":"$1,001 - $15,000","Status":"New","Subholding":null,"Description":null,"Name":"Gardner, Cory",'
+    '"BioGuideID":"G000562","Filed":"2023-09-18","Party":"R","District":null,"Chamber":"Senate","Comments":null,'
+    '"Quiver_Upload_Time":"2023-09-19","excess_return":"5.894026562437","State":"Alaska","last_modified":"2023-09-20"}'
+)
+TRADE = {
+    "transaction_date": "02/11/2021",
+    "owner": "Spouse",
+    "ticker": '<a href="https://finance.yahoo.com/q?s=PENN" target="_blank">PENN</a>',
+    "asset_description": "Penn National Gaming",
+    "asset_type": "Stock",
+    "type": "Sale (Full)",
+    "amount": "$1,001 - $15,000",
+    "comment": "--",
+}
+FILING = {
+    "first_name": "Susan M",
+    "last_name": "Collins",
+    "office": "Collins, Susan M. (Senator)",
+    "ptr_link": "https://efdsearch.senate.gov/search/view/ptr/32550a8f-923e-416f-84f3-e19ab4f148b1/",
+    "date_recieved": "03/10/2021",
+    "bioguide": "C001035",
+}
+HOUSE_COLUMNS = (
+    "disclosure_year,disclosure_date,transaction_date,owner,ticker,asset_description,type,amount,representative,district,ptr_link,"
+    "cap_gains_over_200_usd"
+)
+HOUSE_LINK = "https://disclosures-clerk.house.gov/public_disc/ptr-pdfs/2020/20016193.pdf"
+HOUSE_ROW = f'2020,04/28/2020,2020-02-24,joint,BHC,Bausch Health,purchase,"$1,001 -",Hon. Susie Lee,NV03,{HOUSE_LINK},False'
+
+
+def senate(*trades: dict) -> list[dict]:
+    return [{**FILING, "transactions": list(trades)}]
+
+
+def loaded(path: Path) -> tuple[list[dict], list[tuple[str, str]]]:
+    batches = list(congress.load([path]))
+    rows = [row for batch in batches for row in batch.rows.to_pylist()]
+    return rows, [(reject.reason, reject.raw) for batch in batches for reject in batch.rejects]
+
+
+def from_json(tmp_path: Path, document: object) -> tuple[list[dict], list[tuple[str, str]]]:
+    path = tmp_path / "anything.dat"
+    path.write_text(json.dumps(document))
+    return loaded(path)
+
+
+def test_a_senate_trade_is_known_from_the_day_after_it_was_received(tmp_path: Path):
+    (row,), rejects = from_json(tmp_path, senate(TRADE))
+    assert rejects == []
+    assert row["event_at"] == datetime(2021, 2, 11, 5, tzinfo=UTC)
+    assert row["known_at"] == datetime(2021, 3, 11, 5, tzinfo=UTC)
+    assert {k: row[k] for k in ("chamber", "member", "member_id", "owner", "symbol", "transaction", "filing_id")} == {
+        "chamber": "senate",
+        "member": "Susan M Collins",
+        "member_id": "C001035",
+        "owner": "spouse",
+        "symbol": "PENN",
+        "transaction": "sale_full",
+        "filing_id": "32550a8f-923e-416f-84f3-e19ab4f148b1",
+    }
+
+
+def test_a_house_file_is_recognised_gzipped_and_under_any_name(tmp_path: Path):
+    path = tmp_path / "download"
+    path.write_bytes(gzip.compress(f"\ufeff{HOUSE_COLUMNS}\r\n{HOUSE_ROW}\r\n\r\n".encode()))
+    (row,), rejects = loaded(path)
+    assert rejects == []
+    assert (row["member"], row["symbol"], row["filing_id"], row["owner"]) == ("Susie Lee", "BHC", "20016193", "joint")
+    assert (row["amount_low_usd"], row["amount_high_usd"], row["amount_text"]) == (1001.0, 15000.0, "$1,001 -")
+    assert row["known_at"] == datetime(2020, 4, 29, 4, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("record", "member", "chamber", "symbol", "low"),
+    [(V1, "Nancy Pelosi", "house", "NVDA", 500_001.0), (V2, "Cory Gardner", "senate", "CVS", 1001.0)],
+)
+def test_both_quiver_records_are_read(tmp_path: Path, record: dict, member: str, chamber: str, symbol: str, low: float):
+    (row,), rejects = from_json(tmp_path, [record])
+    assert rejects == []
+    assert (row["member"], row["chamber"], row["symbol"], row["amount_low_usd"]) == (member, chamber, symbol, low)
+    assert (row["asset_type"], row["owner"]) == ("Stock", "unknown")
+
+
+def test_a_v1_record_without_a_range_names_its_bracket_by_the_amount(tmp_path: Path):
+    (row,), _ = from_json(tmp_path, [{**V1, "Range": None}])
+    assert (row["amount_low_usd"], row["amount_high_usd"]) == (500_001.0, 1_000_000.0)
+
+
+def test_equal_trades_of_one_filing_are_kept_and_numbered(tmp_path: Path):
+    rows, _ = from_json(tmp_path, senate(TRADE, TRADE, {**TRADE, "amount": "$15,001 - $50,000"}, TRADE))
+    assert [row["occurrence"] for row in rows] == [0, 1, 0, 2]
+    assert len({tuple(row[name] for name in congress.KEY) for row in rows}) == 4
+
+
+def test_the_same_file_twice_gives_the_same_keys_twice(tmp_path: Path):
+    first, _ = from_json(tmp_path, senate(TRADE, TRADE))
+    again, _ = from_json(tmp_path, senate(TRADE, TRADE))
+    assert first == again
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"transaction_date": "06/09/0009"}, "impossible_date"),
+        ({"transaction_date": "11/18/20221"}, "impossible_date"),
+        ({"transaction_date": ""}, "impossible_date"),
+        ({"transaction_date": "03/11/2021"}, "traded_after_disclosure"),
+        ({"ticker": "MSFT|AAPL"}, "two_tickers"),
+        ({"type": "Gift"}, "unknown_transaction"),
+    ],
+)
+def test_what_cannot_be_a_trade_is_a_reject_with_its_reason_and_record(tmp_path: Path, change: dict, reason: str):
+    rows, rejects = from_json(tmp_path, senate({**TRADE, **change}, TRADE))
+    assert len(rows) == 1
+    assert [found for found, _ in rejects] == [reason]
+    assert json.loads(rejects[0][1]) == {**TRADE, **change}
+
+
+def test_a_paper_filing_is_one_reject(tmp_path: Path):
+    rows, rejects = from_json(tmp_path, [*senate(TRADE), {**FILING, "transactions": []}])
+    assert len(rows) == 1
+    assert [reason for reason, _ in rejects] == ["paper_filing"]
+
+
+def test_a_name_in_the_ticker_column_and_a_ticker_in_the_name_column_change_places(tmp_path: Path):
+    (row,), _ = from_json(tmp_path, senate({**TRADE, "ticker": "Broadcom Inc.", "asset_description": "AVGO"}))
+    assert (row["symbol"], row["asset_description"], row["symbol_note"]) == ("AVGO", "Broadcom Inc.", "columns_swapped")
+
+
+def test_a_bond_without_a_ticker_is_a_row_without_a_symbol(tmp_path: Path):
+    bond = {**TRADE, "ticker": "--", "asset_description": 'LII 526107AF4 <div class="text-muted"><em>Rate:</em> 1.7%</div>'}
+    (row,), _ = from_json(tmp_path, senate({**bond, "asset_type": "Corporate Bond"}))
+    assert (row["symbol"], row["symbol_note"], row["asset_description"]) == (None, "no_ticker", "LII 526107AF4 Rate: 1.7%")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b'[{"transaction_date":"11/10/2020","senator":"R","ptr_link":"x","type":"Purchase"}]', "no filing date"),
+        (b"a,b,c\n1,2,3\n", "columns a, b, c"),
+        (b"[]", "without records"),
+        (b'{"a": 1}', "without records"),
+        (b'[{"a": 1, "b": 2}]', "keys a, b"),
+        (b"[" * 50_000, "does not parse"),
+        (b"\x1f\x8b broken", "cannot be read"),
+        (b"PAR1", "Parquet"),
+        (b"\x00\x01\x02\x00binary", "binary"),
+        (b"", "columns"),
+    ],
+)
+def test_a_file_of_another_shape_is_refused_saying_what_was_found(tmp_path: Path, content: bytes, says: str):
+    path = tmp_path / "f.bin"
+    path.write_bytes(content)
+    with pytest.raises(BadFile, match=says) as caught:
+        loaded(path)
+    assert "f.bin" in str(caught.value)
+
+
+def test_the_refusal_names_the_shapes_that_are_known(tmp_path: Path):
+    path = tmp_path / "f.csv"
+    path.write_text("x,y\n1,2\n")
+    with pytest.raises(BadFile) as caught:
+        loaded(path)
+    assert all(shape in str(caught.value) for shape in congress.SHAPES)
+
+
+def test_a_record_that_does_not_fit_the_header_is_a_reject(tmp_path: Path):
+    path = tmp_path / "f.csv"
+    path.write_text(f"{HOUSE_COLUMNS}\n{HOUSE_ROW}\n2020,04/28/2020\n")
+    rows, rejects = loaded(path)
+    assert (len(rows), [reason for reason, _ in rejects]) == (1, ["not_a_record"])
+
+
+class Canned:
+    """Stands for the HTTP client: answers with the given documents in turn and keeps what was asked."""
+
+    def __init__(self, *documents: object) -> None:
+        self.documents, self.asked = list(documents), []
+
+    def get(self, url: str, params: object = None, *, source: str, rate: object) -> "Canned":
+        self.asked.append((url, params))
+        return self
+
+    def json(self) -> object:
+        return self.documents.pop(0)
+
+
+def fetched(*documents: object, **options: object) -> list[dict]:
+    since, until = datetime(2023, 1, 1, tzinfo=UTC), datetime(2025, 6, 1, tzinfo=UTC)
+    return [row for batch in congress.fetch(Canned(*documents), since, until, options) for row in batch.rows.to_pylist()]
+
+
+def test_live_rows_leave_known_at_to_the_ingest():
+    assert [row["known_at"] for row in fetched([V1, V2])] == [None, None]
+
+
+def test_backfilled_rows_are_known_the_day_after_disclosure_and_only_those_of_the_window_come():
+    early = {**V1, "ReportDate": "2022-12-31", "TransactionDate": "2022-12-01"}
+    rows = fetched([V1, early], backfill=True)
+    assert [(row["disclosure_date"], row["known_at"]) for row in rows] == [(date(2025, 1, 17), datetime(2025, 1, 18, 5, tzinfo=UTC))]
+
+
+def test_backfill_pages_until_a_short_page_and_numbers_equal_records_over_pages():
+    rows = fetched([V1] * congress.PAGE_SIZE, [V1], backfill=True)
+    assert [row["occurrence"] for row in rows] == list(range(congress.PAGE_SIZE + 1))
+
+
+@pytest.mark.parametrize("page", [{"data": []}, None, 3, "an error page", [1], [{"Ticker": "A"}], [V1, None]])
+def test_a_page_of_another_shape_is_a_changed_source(page: object):
+    with pytest.raises(SourceChanged, match="congresstrading"):
+        fetched(page)
+
+
+def test_a_missing_plan_reported_as_a_bare_string_is_a_refusal():
+    with pytest.raises(SourceRefused, match="Upgrade"):
+        fetched("Upgrade your subscription plan to access this dataset.")
+
+
+def test_the_real_senate_archive_reconciles(shared_data: Path):
+    path = shared_data / "data/congress/senate_daily_summaries.json.gz"
+    filings = json.loads(gzip.decompress(path.read_bytes()))
+    trades = [trade for filing in filings for trade in filing["transactions"]]
+    paper = [filing for filing in filings if not filing["transactions"]]
+    rows, rejects = loaded(path)
+    reasons = [reason for reason, _ in rejects]
+    assert len(rows) + len(rejects) == len(trades) + len(paper)
+    assert reasons.count("paper_filing") == len(paper) == 463
+    assert set(reasons) == {"paper_filing", "traded_after_disclosure"}
+    assert len({tuple(row[name] for name in congress.KEY) for row in rows}) == len(rows)
+    assert all(row["known_at"] > row["event_at"] and "<" not in row["asset_description"] for row in rows)
+    without_ticker = sum(1 for row in rows if row["ticker_text"] == "--")
+    assert without_ticker == sum(1 for trade in trades if trade["ticker"] == "--")
+
+
+def test_the_real_house_archive_reconciles(shared_data: Path):
+    path = shared_data / "data/congress/house_all_transactions_2020_2021q1.csv.gz"
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as text:
+        records = list(csv.DictReader(text))
+    rows, rejects = loaded(path)
+    impossible = [r for r in records if datetime.strptime(r["disclosure_date"], "%m/%d/%Y").date() < date.fromisoformat(r["transaction_date"])]
+    assert len(rows) + len(rejects) == len(records) == 9213
+    assert {reason for reason, _ in rejects} == {"traded_after_disclosure"}
+    assert len(rejects) == len(impossible)
+    assert len({tuple(row[name] for name in congress.KEY) for row in rows}) == len(rows)
+    exact_duplicates = len(records) - len({tuple(r.values()) for r in records})
+    assert sum(row["occurrence"] > 0 for row in rows) >= exact_duplicates == 315
+    assert not any(row["symbol"] == "BAC" for row in rows if row["ticker_text"] == "BAC$K")
+
+
+def test_the_real_flat_senate_file_is_refused_with_what_to_use_instead(shared_data: Path):
+    with pytest.raises(BadFile, match=r"no filing date.*all_daily_summaries"):
+        loaded(shared_data / "data/congress/senate_all_transactions.json.gz")
+
+
+def test_the_dataset_is_in_the_catalog():
+    assert DATASETS["congress_trades"].key == congress.KEY

@@ -142,10 +142,10 @@ class Settings(BaseSettings):
         DEFAULTS.min_track_record_sessions, description="Shadow returns that a strategy needs before its covariance counts."
     )
     drawdown_halt_frac: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.15, description="Drawdown from the high-water mark that halts trading."
+        0.15, description="Drawdown from the high-water mark at which positions may only be reduced."
     )
     drawdown_halt_sessions: Annotated[int, Field(ge=0)] = Field(
-        20, description="Sessions after which a drawdown halt ends by itself; 0: only an operator ends it."
+        20, description="Sessions after which the drawdown brake lifts by itself; 0: only an operator lifts it."
     )
 
     # Planning and costs.

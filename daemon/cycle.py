@@ -127,6 +127,7 @@ class Cycles:
         rt, settings = self._rt, self._rt.settings
         ledger = rt.book.ledger
         names = {*ledger.sleeves(), *rt.strategies, "treasury"}
+        state, why = trading_state(rt)
         return CycleInput(
             cycle_id=session.strftime("%Y%m%d"),
             session=session,
@@ -147,7 +148,8 @@ class Cycles:
             ),
             holdings={name: SleeveState(cash=ledger.cash(name), positions=ledger.positions(name)) for name in sorted(names)},
             previous_capital=memory.capital,
-            halted=halt_reason(rt),
+            state=state,
+            state_reason=why,
             blocked=tuple(sorted({r["symbol"] for r in rt.db.rows("breaks_open")} | {o.symbol for o in rt.book.orders.values()})),
             whole_shares=tuple(sorted(rt.whole_shares)),
             versions_known=rt.archive.versions_known(micros(at)),
@@ -217,10 +219,10 @@ def history_hash(history: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def halt_reason(rt: Runtime) -> str:
-    """Why nothing may be traded, or an empty string."""
+def trading_state(rt: Runtime) -> tuple[str, str]:
+    """ACTIVE, REDUCING (positions only get smaller) or HALTED (nothing is sent), and who decided it and why."""
     state = rt.db.row("trading_state_last")
-    return f"halted by {state['actor']}: {state['reason']}" if state is not None and state["state"] == "HALTED" else ""
+    return ("ACTIVE", "") if state is None else (state["state"], f"{state['actor']}: {state['reason']}")
 
 
 def record(rt: Runtime, given: CycleInput, decision: Decision) -> None:

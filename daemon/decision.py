@@ -82,7 +82,8 @@ class CycleInput:
     sleeves: tuple[SleeveInput, ...]
     holdings: Mapping[str, SleeveState]
     previous_capital: Mapping[str, float]
-    halted: str
+    state: str
+    state_reason: str
     blocked: tuple[str, ...]
     whole_shares: tuple[str, ...]
     versions_known: Mapping[str, int]
@@ -112,7 +113,8 @@ class CycleInput:
                 for name, state in self.holdings.items()
             },
             "previous_capital": dict(self.previous_capital),
-            "halted": self.halted,
+            "state": self.state,
+            "state_reason": self.state_reason,
             "blocked": list(self.blocked),
             "whole_shares": list(self.whole_shares),
             "versions_known": dict(self.versions_known),
@@ -145,7 +147,8 @@ class CycleInput:
                 for name, h in data["holdings"].items()
             },
             previous_capital=data["previous_capital"],
-            halted=data["halted"],
+            state=data["state"],
+            state_reason=data["state_reason"],
             blocked=tuple(data["blocked"]),
             whole_shares=tuple(data["whole_shares"]),
             versions_known=data["versions_known"],
@@ -238,7 +241,7 @@ def decide(
     nav = account_nav(given.holdings, prices)
     reason = _why_act(given, evaluations, view, prices, nav)
     allocation, planned = None, NOTHING
-    if reason and not given.halted and nav > 0:
+    if reason and given.state != "HALTED" and nav > 0:
         allocation = _allocate(given, view, returns, wanted, catalog, float(nav))
         planned = _plan(given, allocation, nav, prices)
     decision = Decision(
@@ -249,9 +252,15 @@ def decide(
         plan=planned,
         nav=nav,
         prices=prices,
-        reason=given.halted or reason or "nothing due",
+        reason=_told(given, reason),
     )
     return _hashed(decision, given.session)
+
+
+def _told(given: CycleInput, reason: str) -> str:
+    if given.state == "ACTIVE":
+        return reason or "nothing due"
+    return f"{given.state}: {given.state_reason}" + (f"; {reason}" if reason and given.state == "REDUCING" else "")
 
 
 def extend(history: pd.DataFrame, marks: Sequence[ShadowMark]) -> pd.DataFrame:
@@ -350,18 +359,32 @@ def _plan(given: CycleInput, allocation: Allocation, nav: Decimal, prices: Mappi
     by_sleeve = {
         str(name): {s: w for s, w in zip(columns, row.tolist(), strict=True) if w} for name, row in zip(weights.index, weights.to_numpy(), strict=True)
     }
-    retired = [name for name in given.holdings if name not in by_sleeve and name not in ("treasury", "suspense")]
     capital = {str(name): float(c) for name, c in allocation.capital.items()}
+    if given.state == "REDUCING":
+        by_sleeve, capital = _only_reduced(given, by_sleeve, float(nav), prices), {}
+    retired = [name for name in given.holdings if name not in by_sleeve and name not in ("treasury", "suspense")]
     return plan(
         cycle_id=given.cycle_id,
         sleeves=given.holdings,
         sleeve_weights={**by_sleeve, **{name: {} for name in retired}},
-        capital={**capital, **dict.fromkeys(retired, 0.0)},
+        capital={**capital, **dict.fromkeys(retired, 0.0)} if given.state == "ACTIVE" else {},
         nav=nav,
         prices=prices,
         options=given.options.planning(given.whole_shares),
         blocked=frozenset(given.blocked),
     )
+
+
+def _only_reduced(
+    given: CycleInput, wanted: Mapping[str, Mapping[str, float]], nav: float, prices: Mapping[str, Decimal]
+) -> dict[str, dict[str, float]]:
+    """Each wanted weight cut to what is held, on the same side: a REDUCING account only ever gets smaller."""
+    reduced: dict[str, dict[str, float]] = {}
+    for name, weights in wanted.items():
+        held = given.holdings[name].positions if name in given.holdings else {}
+        now = {s: float(q * prices.get(s, Decimal(0))) / nav for s, q in held.items()}
+        reduced[name] = {s: min(max(weights.get(s, 0.0), min(w, 0.0)), max(w, 0.0)) for s, w in now.items()}
+    return reduced
 
 
 def canonical_rows(decision: Decision, session: date) -> list[list[str]]:

@@ -12,7 +12,7 @@ from daemon.logging import get_logger
 from daemon.runtime import Runtime
 from daemon.settle import settle
 from daemon.store.view import View
-from execution.sleeves import cross_transaction
+from execution.sleeves import CASH, cross_transaction
 
 log = get_logger("marks")
 
@@ -76,7 +76,7 @@ def _values(rt: Runtime, prices: dict[str, Decimal]) -> dict[str, dict[str, floa
 
 def _row(rt: Runtime, session: date, at: datetime, view: View, prices: dict[str, Decimal], nav: float) -> dict[str, Any]:
     last = rt.db.row("nav_last")
-    contributed = -float(rt.book.ledger.counterparty("equity").get("USD", Decimal(0)))
+    contributed = -float(rt.book.ledger.counterparty("equity").get(CASH, Decimal(0)))
     before = rt.db.row("meta_get", key="contributed")
     flow = contributed - (float(before["value"]) if before else 0.0)
     rt.db.run("meta_set", key="contributed", value=repr(contributed))
@@ -99,28 +99,31 @@ def _row(rt: Runtime, session: date, at: datetime, view: View, prices: dict[str,
 
 
 def _check_drawdown(rt: Runtime, at: datetime, row: dict[str, Any]) -> str:
-    """Halt at the drawdown limit; lift a drawdown halt after its sessions, with the high-water mark starting anew."""
+    """Reduce at the drawdown limit; after its sessions a drawdown brake lifts, with the high-water mark starting anew."""
     anew = rt.db.row("meta_get", key="high_water_since")
     high = rt.db.row("nav_high_water", since=date.fromisoformat(anew["value"]) if anew else date.min)
     drawdown = 1.0 - row["return_index"] / max(high["high"] if high and high["high"] else 0.0, row["return_index"])
     rt.metrics.set("allocd_risk_drawdown_ratio", drawdown)
     rt.metrics.set("allocd_risk_limit_utilization_ratio", drawdown / rt.settings.drawdown_halt_frac, limit="drawdown")
-    state = rt.db.row("trading_state_last")
-    halted = state is not None and state["state"] == "HALTED"
-    if not halted and drawdown >= rt.settings.drawdown_halt_frac:
+    last = rt.db.row("trading_state_last")
+    state = last["state"] if last else "ACTIVE"
+    if state == "ACTIVE" and drawdown >= rt.settings.drawdown_halt_frac:
         reason = f"drawdown {drawdown:.1%} reached the limit of {rt.settings.drawdown_halt_frac:.1%}"
-        rt.db.run("trading_state_add", at=at, state="HALTED", actor="risk", reason=reason)
-        log.error("trading.halted", scope="risk", reason=reason)
-        return "HALTED"
+        rt.db.run("trading_state_add", at=at, state="REDUCING", actor="risk", reason=reason)
+        log.error("trading.reduced", scope="risk", reason=reason)
+        return "REDUCING"
+    if last is not None and state == "REDUCING" and last["actor"] == "risk" and _has_waited(rt, last["at"], row["session"]):
+        reason = f"{rt.settings.drawdown_halt_sessions} sessions have passed since the drawdown brake; the high-water mark starts anew"
+        rt.db.run("trading_state_add", at=at, state="ACTIVE", actor="risk", reason=reason)
+        rt.db.run("meta_set", key="high_water_since", value=f'"{row["session"].isoformat()}"')
+        log.warning("trading.resumed", scope="risk", reason=reason)
+        return "ACTIVE"
+    return str(state)
+
+
+def _has_waited(rt: Runtime, since: datetime, session: date) -> bool:
     wait = rt.settings.drawdown_halt_sessions
-    if halted and state is not None and state["actor"] == "risk" and wait:
-        since = rt.calendar.last_closed(state["at"])
-        if rt.calendar.count(since, row["session"]) > wait:
-            rt.db.run("trading_state_add", at=at, state="ACTIVE", actor="risk", reason=f"{wait} sessions have passed since the drawdown halt")
-            rt.db.run("meta_set", key="high_water_since", value=f'"{row["session"].isoformat()}"')
-            log.warning("trading.resumed", scope="risk", reason=f"{wait} sessions after the drawdown halt; the high-water mark starts anew")
-            return "ACTIVE"
-    return str(state["state"]) if state else "ACTIVE"
+    return wait > 0 and rt.calendar.count(rt.calendar.last_closed(since), session) > wait
 
 
 def _tell(rt: Runtime, row: dict[str, Any], values: dict[str, dict[str, float]], state: str, unpriced: list[str]) -> None:
@@ -133,7 +136,7 @@ def _tell(rt: Runtime, row: dict[str, Any], values: dict[str, dict[str, float]],
     for name, value in values.items():
         if name in rt.strategies:
             rt.metrics.set("allocd_strategy_nav_usd", value["nav_usd"], strategy=name)
-    rt.metrics.set("allocd_risk_halt_active", float(state == "HALTED"), scope="risk")
+    rt.metrics.set("allocd_risk_halt_active", float(state != "ACTIVE"), scope="risk")
     log.info(
         "nav.marked", session=row["session"], nav_usd=round(row["nav_usd"], 2), cash_usd=round(row["cash_usd"], 2),
         gross=round(row["gross_frac"], 4), return_index=round(row["return_index"], 6), positions=len(rt.book.ledger.account_positions()),

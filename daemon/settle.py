@@ -12,7 +12,7 @@ from execution import rules
 from execution.base import FINAL_STATUSES, CashActivity, Fill, Order, OrderRequest
 from execution.errors import RateLimited, Refused, Rejected, UnknownOutcome, Unreachable
 from execution.reconcile import Break, Tolerance, compare
-from execution.sleeves import activity_transaction, adopt, cross_transaction, deposit, fill_transaction
+from execution.sleeves import CASH, activity_transaction, adopt, cross_transaction, deposit, fill_transaction
 
 log = get_logger("settle")
 
@@ -203,7 +203,7 @@ def _book_foreign(rt: Runtime, outbox: Outbox, fill: Fill) -> None:
     sign = 1 if fill.side == "buy" else -1
     booked = rt.book.book(outbox, adopt(f"foreign:{fill.id}", fill.symbol, sign * fill.qty, fill.at, memo="a trade made outside allocd"))
     if booked:
-        rt.book.book(outbox, adopt(f"foreign-cash:{fill.id}", "USD", -sign * fill.qty * fill.price, fill.at, memo="a trade made outside allocd"))
+        rt.book.book(outbox, adopt(f"foreign-cash:{fill.id}", CASH, -sign * fill.qty * fill.price, fill.at, memo="a trade made outside allocd"))
         log.warning("order.adopted", symbol=fill.symbol, side=fill.side, qty=str(fill.qty), reason="a trade made outside allocd, booked to suspense")
 
 

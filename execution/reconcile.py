@@ -23,7 +23,7 @@ class Tolerance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Break:
-    """One difference. `diff` is broker minus ledger; `symbol` is USD for cash; `likely` says where to look first."""
+    """One difference. `diff` is broker minus ledger; `symbol` is $ for cash; `likely` says where to look first."""
 
     kind: Literal["cash", "position"]
     symbol: str
@@ -58,7 +58,7 @@ def compare(
     cash_diff = account.cash - cash
     if abs(cash_diff) > limit.cash_usd:
         likely = _likely_cash(cash_diff, breaks, held, in_flight)
-        breaks.insert(0, Break(kind="cash", symbol="USD", ledger=cash, broker=account.cash, diff=cash_diff, likely=likely))
+        breaks.insert(0, Break(kind="cash", symbol="$", ledger=cash, broker=account.cash, diff=cash_diff, likely=likely))
     return tuple(breaks)
 
 

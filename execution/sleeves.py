@@ -12,7 +12,8 @@ from decimal import Context, Decimal, Inexact, InvalidOperation
 from execution.base import CashActivity, Fill
 from execution.errors import LedgerError
 
-USD = "USD"
+CASH = "$"
+"""The unit of money. Not "USD": that is also the ticker of a fund."""
 TREASURY = "treasury"
 SUSPENSE = "suspense"
 COUNTERPARTIES = frozenset({"market", "income", "fees", "equity", "corporate"})
@@ -24,7 +25,7 @@ _UNITS = 10**9  # quantities and shared cash are split to 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A change of one account in one unit. `account` is `sleeve:<name>` or a counterparty; `unit` is USD or a symbol."""
+    """A change of one account in one unit. `account` is `sleeve:<name>` or a counterparty; `unit` is CASH or a symbol."""
 
     account: str
     unit: str
@@ -75,7 +76,7 @@ class Ledger:
 
     def cash(self, sleeve: str) -> Decimal:
         """A sleeve's USD; zero for a sleeve that never had any."""
-        return self._balances.get(_SLEEVE + sleeve, {}).get(USD, ZERO)
+        return self._balances.get(_SLEEVE + sleeve, {}).get(CASH, ZERO)
 
     def positions(self, sleeve: str) -> dict[str, Decimal]:
         """A sleeve's signed shares by symbol, without zeros."""
@@ -88,7 +89,7 @@ class Ledger:
 
     def account_cash(self) -> Decimal:
         """USD of all sleeves together: what the broker should report."""
-        return self._account.get(USD, ZERO)
+        return self._account.get(CASH, ZERO)
 
     def account_positions(self) -> dict[str, Decimal]:
         """Signed shares of all sleeves together, without zeros: what the broker should report."""
@@ -129,11 +130,11 @@ class Ledger:
 
 def deposit(key: str, amount: Decimal, at: datetime, *, memo: str = "") -> Transaction:
     """Money from outside into the treasury; a negative amount is a withdrawal."""
-    return _two_sided(key, "deposit" if amount >= 0 else "withdrawal", at, _SLEEVE + TREASURY, "equity", USD, amount, memo)
+    return _two_sided(key, "deposit" if amount >= 0 else "withdrawal", at, _SLEEVE + TREASURY, "equity", CASH, amount, memo)
 
 
 def transfer(
-    key: str, sleeve: str, amount: Decimal, at: datetime, *, source: str = TREASURY, unit: str = USD, memo: str = ""
+    key: str, sleeve: str, amount: Decimal, at: datetime, *, source: str = TREASURY, unit: str = CASH, memo: str = ""
 ) -> Transaction:
     """Cash (or shares of `unit`) from `source` to `sleeve`; a negative amount goes back."""
     return _two_sided(key, "transfer", at, _SLEEVE + sleeve, _SLEEVE + source, unit, amount, memo)
@@ -141,16 +142,16 @@ def transfer(
 
 def fee(key: str, amount: Decimal, at: datetime, *, sleeve: str = TREASURY, memo: str = "") -> Transaction:
     """A broker's charge; `amount` is signed cash, so a charge is negative."""
-    return _two_sided(key, "fee", at, _SLEEVE + sleeve, "fees", USD, amount, memo)
+    return _two_sided(key, "fee", at, _SLEEVE + sleeve, "fees", CASH, amount, memo)
 
 
 def interest(key: str, amount: Decimal, at: datetime, *, sleeve: str = TREASURY, memo: str = "") -> Transaction:
     """Interest on cash; `amount` is signed, so margin interest is negative."""
-    return _two_sided(key, "interest", at, _SLEEVE + sleeve, "income", USD, amount, memo)
+    return _two_sided(key, "interest", at, _SLEEVE + sleeve, "income", CASH, amount, memo)
 
 
 def adopt(key: str, symbol: str, qty: Decimal, at: datetime, *, memo: str = "") -> Transaction:
-    """Shares found in the account that no fill of ours explains, into suspense. USD as symbol adopts cash."""
+    """Shares found in the account that no fill of ours explains, into suspense. CASH as symbol adopts cash."""
     return _two_sided(key, "adopt", at, _SLEEVE + SUSPENSE, "equity", symbol, qty, memo)
 
 
@@ -160,7 +161,7 @@ def dividend(key: str, symbol: str, net_amount: Decimal, holders: Mapping[str, D
     Split to 1e-9 USD (or to the amount's own last digit) by largest remainder.
     Without a holder (or with a net holding of zero) it goes to suspense.
     """
-    return _shared(key, "dividend", at, "income", {USD: net_amount}, holders, memo=symbol)
+    return _shared(key, "dividend", at, "income", {CASH: net_amount}, holders, memo=symbol)
 
 
 def split(key: str, symbol: str, qty_change: Decimal, holders: Mapping[str, Decimal], at: datetime) -> Transaction:
@@ -172,7 +173,7 @@ def reorganization(
     key: str, symbol: str, qty_change: Decimal, net_amount: Decimal, holders: Mapping[str, Decimal], at: datetime
 ) -> Transaction:
     """A cash-out, as at a delisting: shares go (`qty_change` negative for longs) and cash comes, both in proportion to holdings."""
-    return _shared(key, "reorganization", at, "corporate", {symbol: qty_change, USD: net_amount}, holders, memo=symbol)
+    return _shared(key, "reorganization", at, "corporate", {symbol: qty_change, CASH: net_amount}, holders, memo=symbol)
 
 
 def activity_transaction(activity: CashActivity, holders: Mapping[str, Decimal]) -> Transaction:
@@ -193,7 +194,7 @@ def activity_transaction(activity: CashActivity, holders: Mapping[str, Decimal])
         return fee(key, activity.net_amount, activity.at, memo=kind)
     if kind.startswith("INT"):
         return interest(key, activity.net_amount, activity.at, memo=kind)
-    amounts = {USD: activity.net_amount} | ({activity.symbol: activity.qty} if activity.symbol else {})
+    amounts = {CASH: activity.net_amount} | ({activity.symbol: activity.qty} if activity.symbol else {})
     return _shared(key, "unclassified", activity.at, "equity", amounts, {}, memo=f"{kind} {activity.symbol}".strip())
 
 
@@ -259,11 +260,11 @@ def _trade(key: str, kind: str, symbol: str, signed: Mapping[str, Decimal], pric
         cost = _EXACT.multiply(qty, price)
         shares, cash = _EXACT.add(shares, qty), _EXACT.subtract(cash, cost)
         entries.append(Entry(account=_SLEEVE + name, unit=symbol, amount=qty))
-        entries.append(Entry(account=_SLEEVE + name, unit=USD, amount=cost.copy_negate()))
+        entries.append(Entry(account=_SLEEVE + name, unit=CASH, amount=cost.copy_negate()))
     if shares:
         entries.append(Entry(account="market", unit=symbol, amount=shares.copy_negate()))
     if cash:
-        entries.append(Entry(account="market", unit=USD, amount=cash.copy_negate()))
+        entries.append(Entry(account="market", unit=CASH, amount=cash.copy_negate()))
     return Transaction(id=key, kind=kind, at=at, entries=tuple(entries), memo=memo)
 
 
@@ -337,7 +338,7 @@ def _add(balances: dict[str, Decimal], unit: str, amount: Decimal) -> None:
 
 
 def _holdings(balances: Mapping[str, Decimal]) -> dict[str, Decimal]:
-    return {unit: amount for unit, amount in sorted(balances.items()) if amount and unit != USD}
+    return {unit: amount for unit, amount in sorted(balances.items()) if amount and unit != CASH}
 
 
 def _to_units(amount: Decimal) -> int:

@@ -41,6 +41,8 @@ def historical(weights: pd.Series, prices: pd.DataFrame, start: str | pd.Timesta
     absent = weights.index.difference(prices.columns)
     if len(absent) or not weights.index.is_unique:
         raise BadInput(f"no prices for {sorted(map(str, absent))[:5]}, or a symbol twice")
+    if not prices.index.is_monotonic_increasing:
+        raise BadInput("prices are not in order of time")
     window = prices.loc[start:end, list(weights.index)]
     if len(window) < 2:
         raise BadInput(f"{len(window)} closes between {start} and {end}, two needed")

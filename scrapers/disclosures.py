@@ -33,7 +33,8 @@ _TRANSACTIONS = {
     "exchange": "exchange",
     "e": "exchange",
 }
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\ufeff]")
+_NUMERALS = {"II", "III", "IV"}
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\ufeff]")
 
 
 class TwoTickers(ValueError):
@@ -58,7 +59,7 @@ def plain(value: object) -> str:
     if not isinstance(value, str):
         return ""
     text = re.sub(r"<[^>]*>", " ", value)
-    return re.sub(r"\s+", " ", _CONTROL.sub(" ", html.unescape(text))).strip()
+    return re.sub(r"\s+", " ", _CONTROL.sub("", html.unescape(text))).strip()
 
 
 def ticker(cell: object, transaction: str) -> Ticker:
@@ -144,4 +145,4 @@ def member(value: object) -> str:
 
 
 def _capitals(name: str) -> str:
-    return re.sub(r"[A-Z]+('[A-Z]+)?", lambda word: word[0].capitalize(), name)
+    return re.sub(r"[A-Z]+", lambda word: word[0] if word[0] in _NUMERALS else word[0].capitalize(), name)

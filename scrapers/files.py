@@ -80,8 +80,10 @@ def arrow_table(content: bytes, name: str) -> "pa.Table":
         if is_parquet(content):
             return pq.read_table(pa.BufferReader(content))
         header, _ = csv_rows(content, name)
+        if not header:
+            return pa.table({})
+        body = content.decode("utf-8-sig", errors="replace").encode()
         convert = pacsv.ConvertOptions(column_types={column: pa.string() for column in header}, strings_can_be_null=False)
-        body = content.removeprefix(b"\xef\xbb\xbf")
         return pacsv.read_csv(pa.BufferReader(body), convert_options=convert)
     except (pa.ArrowException, OSError) as error:
         raise BadFile(f"{name}: does not parse ({str(error)[:300]})") from error

@@ -63,13 +63,14 @@ def parse_table(table: "pa.Table", *, name: str) -> Iterator[Batch]:
     """
     import pandas as pd
 
-    source = table.to_pandas().reset_index(drop=True)
-    renamed = {column: _column(str(column)) for column in source.columns}
+    renamed = {column: _column(column) for column in table.column_names}
     shape = frozenset(renamed.values())
-    if shape not in _ADJUSTMENT_OF or len(shape) != len(renamed):
-        files.unknown_shape(name, f"columns {', '.join(map(str, source.columns))[:300]}", SHAPES)
-    given = source.rename(columns=renamed)
+    if shape not in _ADJUSTMENT_OF or len(shape) != table.num_columns or not _readable(table.schema, renamed):
+        found = ", ".join(f"{field.name} ({field.type})" for field in table.schema) or "none"
+        files.unknown_shape(name, f"columns {found[:400]}", SHAPES)
     adjustment = _ADJUSTMENT_OF[shape]
+    source = table.to_pandas().reset_index(drop=True)
+    given = source.rename(columns=renamed)
     frame = bar_frames.numbers(given.reindex(columns=[*bar_frames.PRICES, "volume"]), (*bar_frames.PRICES, "volume"))
     frame["adjustment"] = pd.Series(adjustment, index=given.index, dtype="object") if adjustment else given["adjustment"]
     if adjustment == "total_return":
@@ -84,6 +85,22 @@ def parse_table(table: "pa.Table", *, name: str) -> Iterator[Batch]:
 def _column(name: str) -> str:
     word = name.strip().lower()
     return _ALIASES.get(word, word)
+
+
+def _readable(shape: "pa.Schema", renamed: Mapping[str, str]) -> bool:
+    """Whether each column is text or of the kind its name promises: dates for the session, numbers for prices and volume."""
+    import pyarrow as pa
+
+    def fits(field: "pa.Field") -> bool:
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            return True
+        column = renamed[field.name]
+        if column == "session":
+            return bool(pa.types.is_date(field.type) or pa.types.is_timestamp(field.type))
+        numeric = pa.types.is_floating(field.type) or pa.types.is_integer(field.type)
+        return column not in ("symbol", "adjustment") and bool(numeric)
+
+    return all(fits(field) for field in shape)
 
 
 def _rows(frame: "pd.DataFrame") -> "pa.Table":

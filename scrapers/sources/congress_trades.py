@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LIVE, BULK = forms.QUIVER_LIVE, forms.QUIVER_BULK
 LIVE_RATE = Rate(group="quiver", requests=10, per_s=60.0)
 BULK_RATE = Rate(group="quiver-bulk", requests=5, per_s=3600.0)
-PAGE_SIZE = 1000
+PAGE_SIZE = 5000
 
 SHAPES = {
     "Senate daily summaries (JSON)": "first_name, last_name, ptr_link, date_recieved, transactions",
@@ -270,12 +270,18 @@ def fetch(http: "Http", since: datetime, until: datetime, options: Mapping[str, 
 
 
 def _pages(http: "Http") -> Iterator[tuple[list[Any], str]]:
-    number, page = 0, [None] * PAGE_SIZE
-    while len(page) >= PAGE_SIZE:
+    """Pages until one is shorter than those before it: the service may allow fewer records a page than were asked for."""
+    number, longest, before = 0, 0, None
+    while True:
         number += 1
-        params = {"page": number, "page_size": PAGE_SIZE}
-        page = _page(http.get(BULK, params, source=DATASET.name, rate=BULK_RATE).json(), BULK)
-        yield page, f"{BULK}?page={number}"
+        at = f"{BULK}?page={number}"
+        page = _page(http.get(BULK, {"page": number, "page_size": PAGE_SIZE}, source=DATASET.name, rate=BULK_RATE).json(), BULK)
+        if page and page == before:
+            raise SourceChanged(f"{at}: the same records as on the page before")
+        yield page, at
+        if len(page) < max(longest, 1):
+            return
+        longest, before = max(longest, len(page)), page
 
 
 def _page(document: object, url: str) -> list[Any]:

@@ -216,14 +216,20 @@ def test_live_rows_leave_known_at_to_the_ingest():
 
 
 def test_backfilled_rows_are_known_the_day_after_disclosure_and_only_those_of_the_window_come():
-    early = {**V1, "ReportDate": "2022-12-31", "TransactionDate": "2022-12-01"}
-    rows = fetched([V1, early], backfill=True)
+    early = {**V1, "ReportDate": "2022-12-30", "TransactionDate": "2022-12-01"}
+    rows = fetched([V1, early], [], backfill=True)
     assert [(row["disclosure_date"], row["known_at"]) for row in rows] == [(date(2025, 1, 17), datetime(2025, 1, 18, 5, tzinfo=UTC))]
 
 
 def test_backfill_pages_until_a_short_page_and_numbers_equal_records_over_pages():
-    rows = fetched([V1] * congress.PAGE_SIZE, [V1], backfill=True)
-    assert [row["occurrence"] for row in rows] == list(range(congress.PAGE_SIZE + 1))
+    other = {**V1, "Ticker": "AAPL"}
+    rows = fetched([V1, V1, other], [other, V1, V1], [V1], backfill=True)
+    assert [row["occurrence"] for row in rows if row["symbol"] == "NVDA"] == [0, 1, 2, 3, 4]
+
+
+def test_a_service_that_ignores_the_page_number_is_a_changed_source():
+    with pytest.raises(SourceChanged, match="page=2"):
+        fetched([V1, V2], [V1, V2], backfill=True)
 
 
 @pytest.mark.parametrize("page", [{"data": []}, None, 3, "an error page", [1], [{"Ticker": "A"}], [V1, None]])
@@ -249,8 +255,8 @@ def test_the_real_senate_archive_reconciles(shared_data: Path):
     assert set(reasons) == {"paper_filing", "traded_after_disclosure"}
     assert len({tuple(row[name] for name in congress.KEY) for row in rows}) == len(rows)
     assert all(row["known_at"] > row["event_at"] and "<" not in row["asset_description"] for row in rows)
-    without_ticker = sum(1 for row in rows if row["ticker_text"] == "--")
-    assert without_ticker == sum(1 for trade in trades if trade["ticker"] == "--")
+    without_ticker = sum(row["ticker_text"] == "--" for row in rows) + sum('"ticker": "--"' in raw for _, raw in rejects)
+    assert without_ticker == sum(trade["ticker"] == "--" for trade in trades)
 
 
 def test_the_real_house_archive_reconciles(shared_data: Path):
@@ -258,7 +264,9 @@ def test_the_real_house_archive_reconciles(shared_data: Path):
     with gzip.open(path, "rt", encoding="utf-8", newline="") as text:
         records = list(csv.DictReader(text))
     rows, rejects = loaded(path)
-    impossible = [r for r in records if datetime.strptime(r["disclosure_date"], "%m/%d/%Y").date() < date.fromisoformat(r["transaction_date"])]
+    impossible = [
+        r for r in records if datetime.strptime(r["disclosure_date"], "%m/%d/%Y").date() < date.fromisoformat(r["transaction_date"])
+    ]
     assert len(rows) + len(rejects) == len(records) == 9213
     assert {reason for reason, _ in rejects} == {"traded_after_disclosure"}
     assert len(rejects) == len(impossible)

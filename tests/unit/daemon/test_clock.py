@@ -104,7 +104,7 @@ def test_a_session_takes_the_configured_real_time_and_a_weekend_none():
         assert clock.sleep_until(at)
     elapsed = time.monotonic() - began
     assert heard == instants
-    assert 0.3 * 0.95 <= elapsed + 1e-3 and elapsed < 2  # 8.5 h of Friday and 1 h of Monday, of 10 h
+    assert 0.28 < elapsed < 2  # 8.5 h of Friday and 1 h of Monday, of 10 h
 
 
 def test_work_between_sleeps_counts_towards_the_pace():

@@ -1,5 +1,6 @@
 """The schedule: the same instants live and in virtual time, through daylight saving, early closes and holidays."""
 
+import itertools
 import threading
 import time
 from collections import Counter
@@ -281,7 +282,7 @@ def test_live_one_run_at_a_time_and_an_alarm_that_rang_meanwhile_is_answered_aft
     assert done.wait(10)
     assert bench.scheduler.stop(5)
     assert most == 1
-    assert [b - a for a, b in zip(ran, ran[1:], strict=False)] == [timedelta(seconds=1)] * (len(ran) - 1)
+    assert [b - a for a, b in itertools.pairwise(ran)] == [timedelta(seconds=1)] * (len(ran) - 1)
 
 
 def test_live_an_escaped_error_is_reported_and_the_job_stays_scheduled():

@@ -28,7 +28,7 @@ def test_books_that_agree_have_no_break():
 def test_a_cash_difference_within_the_tolerance_is_none_and_beyond_it_is_one():
     assert compare(D("10.004"), {}, account("10.01"), []) == ()
     found = only(compare(D("10.00"), {}, account("10.02"), []))
-    assert (found.kind, found.symbol, found.ledger, found.broker, found.diff) == ("cash", "USD", D("10.00"), D("10.02"), D("0.02"))
+    assert (found.kind, found.symbol, found.ledger, found.broker, found.diff) == ("cash", "$", D("10.00"), D("10.02"), D("0.02"))
     assert compare(D("10.00"), {}, account("10.02"), [], tolerance=Tolerance(cash_usd=D("0.05"))) == ()
 
 
@@ -40,7 +40,7 @@ def test_any_difference_of_shares_is_a_break_however_small():
 def test_positions_of_one_side_only_are_breaks_and_come_sorted_after_cash():
     breaks = compare(D(0), {"MSFT": D(2)}, account("50"), [position("AAPL", "1"), position("ZM", "-3")])
     assert [(found.kind, found.symbol, found.diff) for found in breaks] == [
-        ("cash", "USD", D(50)),
+        ("cash", "$", D(50)),
         ("position", "AAPL", D(1)),
         ("position", "MSFT", D(-2)),
         ("position", "ZM", D(-3)),

@@ -49,7 +49,7 @@ def test_a_deposit_is_the_treasurys_and_a_transfer_moves_it_to_a_sleeve():
     assert (ledger.cash(TREASURY), ledger.cash("a"), ledger.account_cash()) == (D("97499.50"), D("2500.50"), D(100_000))
     ledger.apply(deposit("w", D(-500), AT))
     assert ledger.account_cash() == D(99_500)
-    assert ledger.counterparty("equity") == {"USD": D(-99_500)}
+    assert ledger.counterparty("equity") == {"$": D(-99_500)}
 
 
 def test_the_same_transaction_twice_is_booked_once():
@@ -63,10 +63,10 @@ def test_the_same_transaction_twice_is_booked_once():
 @pytest.mark.parametrize(
     ("entries", "words"),
     [
-        ((Entry(account="sleeve:a", unit="USD", amount=D(1)),), "do not balance: 1 USD"),
-        ((Entry(account="sleeve:a", unit="USD", amount=D(1)), Entry(account="market", unit="AAPL", amount=D(-1))), "do not balance"),
-        ((Entry(account="elsewhere", unit="USD", amount=D(0)),), "no account 'elsewhere'"),
-        ((Entry(account="sleeve:a", unit="USD", amount=D("NaN")),), "is not an amount"),
+        ((Entry(account="sleeve:a", unit="$", amount=D(1)),), "do not balance: 1 \\$"),
+        ((Entry(account="sleeve:a", unit="$", amount=D(1)), Entry(account="market", unit="AAPL", amount=D(-1))), "do not balance"),
+        ((Entry(account="elsewhere", unit="$", amount=D(0)),), "no account 'elsewhere'"),
+        ((Entry(account="sleeve:a", unit="$", amount=D("NaN")),), "is not an amount"),
     ],
 )
 def test_a_transaction_that_does_not_balance_is_refused_and_changes_nothing(entries, words):
@@ -146,7 +146,7 @@ def test_a_dividend_goes_to_the_holders_and_a_short_pays_it():
     ledger = funded(a="0", b="0")
     ledger.apply(dividend("div", "AAPL", D("3.00"), {"a": D(5), "b": D(-2)}, AT))
     assert (ledger.cash("a"), ledger.cash("b")) == (D(5), D(-2))
-    assert ledger.counterparty("income") == {"USD": D("-3.00")}
+    assert ledger.counterparty("income") == {"$": D("-3.00")}
 
 
 def test_a_dividend_that_nobody_holds_goes_to_suspense():
@@ -236,7 +236,7 @@ def test_money_is_never_rounded():
 
 def test_check_names_an_account_that_was_tampered_with():
     ledger = funded(a="10")
-    ledger._balances["sleeve:a"]["USD"] += 1
+    ledger._balances["sleeve:a"]["$"] += 1
     assert ledger.check() == ["all accounts together hold 1 USD, not zero", "sleeves sum to 100001 USD, the account has 100000"]
 
 

@@ -58,7 +58,7 @@ def test_a_preferred_share_is_never_the_common_stock():
         ("BPHSPX", None, "unrecognised"),
         ("TWTR - DEFUNCT", "TWTR", ""),
         ("BRK-B|BRK.B", "BRK.B", ""),
-        ("A\x00APL\u200b", None, "unrecognised"),
+        ("A\x00APL\u200b", "AAPL", ""),
     ],
 )
 def test_a_ticker_cell_gives_a_symbol_or_says_why_not(cell: object, symbol: str | None, note: str):
@@ -120,6 +120,7 @@ def test_an_amount_gives_the_bounds_of_its_bracket(text: object, low: float | No
         ("David A Perdue , Jr", "David A Perdue, Jr"),
         ("Jerry Moran,", "Jerry Moran"),
         ("BETO O'ROURKE", "Beto O'Rourke"),
+        ("ROBERT P CASEY III", "Robert P Casey III"),
         ("  Tina\tSmith ", "Tina Smith"),
     ],
 )

@@ -214,7 +214,8 @@ def _save_states(rt: Runtime, memory: Memory) -> None:
 
 def history_hash(history: pd.DataFrame) -> str:
     """SHA-256 of shadow returns, their sessions and sleeves."""
-    digest = hashlib.sha256(repr((list(history.columns), [str(i) for i in history.index])).encode())
+    digest = hashlib.sha256(repr(list(history.columns)).encode())
+    digest.update(history.index.to_numpy().astype("datetime64[D]").astype(np.int64).tobytes())
     digest.update(np.ascontiguousarray(history.to_numpy(dtype=np.float64)).tobytes())
     return digest.hexdigest()
 

@@ -6,6 +6,7 @@ stored with the decision.
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
@@ -265,24 +266,27 @@ def _told(given: CycleInput, reason: str) -> str:
 
 def extend(history: pd.DataFrame, marks: Sequence[ShadowMark]) -> pd.DataFrame:
     """Shadow returns with new marks appended, the last HISTORY_SESSIONS rows."""
-    if marks:
-        new = pd.DataFrame([(pd.Timestamp(m.session), m.sleeve, m.return_frac) for m in marks], columns=["session", "sleeve", "r"])
-        wide = new.pivot(index="session", columns="sleeve", values="r")
-        columns = history.columns.union(wide.columns)
-        history = pd.concat([history.reindex(columns=columns), wide.reindex(columns=columns)])
-    return history.iloc[-HISTORY_SESSIONS:]
+    if not marks:
+        return history.iloc[-HISTORY_SESSIONS:]
+    columns = sorted({*history.columns, *(m.sleeve for m in marks)})
+    place = {sleeve: i for i, sleeve in enumerate(columns)}
+    before, days = history.index.to_numpy().astype("datetime64[D]"), np.array([m.session for m in marks], dtype="datetime64[D]")
+    index = np.union1d(before, days)
+    values = np.full((len(index), len(columns)), np.nan)
+    values[np.ix_(np.searchsorted(index, before), [place[c] for c in history.columns])] = history.to_numpy(dtype=np.float64)
+    values[np.searchsorted(index, days), [place[m.sleeve] for m in marks]] = [m.return_frac for m in marks]
+    sessions = pd.DatetimeIndex(index[-HISTORY_SESSIONS:].astype("datetime64[us]"))
+    return pd.DataFrame(values[-HISTORY_SESSIONS:], index=sessions, columns=pd.Index(columns, dtype=object), copy=False)
 
 
 def last_prices(view: View, symbols: Sequence[str]) -> dict[str, Decimal]:
     """Newest known close by symbol, to 1e-6 USD; a symbol without one in PRICE_SESSIONS is absent."""
     closes = view.bars("close", PRICE_SESSIONS, symbols)
     values = closes.to_numpy()
-    prices = {}
-    for i, symbol in enumerate(closes.columns):
-        known = np.flatnonzero(np.isfinite(values[:, i]))
-        if len(known):
-            prices[str(symbol)] = Decimal(repr(round(float(values[known[-1], i]), 6)))
-    return prices
+    known = np.isfinite(values)
+    newest = len(values) - 1 - np.argmax(known[::-1], axis=0) if len(values) else np.empty(0, np.intp)
+    last = values[newest, np.arange(values.shape[1])] if len(values) else np.full(values.shape[1], np.nan)
+    return {s: Decimal(repr(round(v, 6))) for s, v in zip(closes.columns, last.tolist(), strict=True) if math.isfinite(v)}
 
 
 def account_nav(holdings: Mapping[str, SleeveState], prices: Mapping[str, Decimal]) -> Decimal:

@@ -20,7 +20,7 @@ def ingest(rt: Runtime, name: str, *, since: datetime | None = None, backfill: b
     begin = since or (known["watermark"] - dataset.overlap if known else now - timedelta(days=30))
     assert dataset.fetch is not None
     started, counts = time.perf_counter(), Counts()
-    options = {**rt.sources[name], "backfill": backfill}
+    options = {**rt.sources[name](rt), "backfill": backfill}
     for batch in dataset.fetch(rt.http, begin, now, options):
         counts += store(rt, name, batch, now)
     with rt.db.transaction():

@@ -19,12 +19,8 @@ CYCLE, MARK = "cycle", "mark"
 Work = Callable[[datetime], dict[str, Any] | None]
 
 
-def build_jobs(rt: Runtime, *, mark: Work | None = None, strict: bool = False) -> list[Job]:
-    """Every job, in the order in which those of one instant run.
-
-    strict: what a job raises ends the walk, as a replay must not go on after a failure.
-    """
-    runner = JobRunner(rt.db, rt.clock, rt.metrics, strict=strict)
+def build_jobs(rt: Runtime, runner: JobRunner, *, mark: Work | None = None) -> list[Job]:
+    """Every job, in the order in which those of one instant run."""
     cycles = Cycles(rt)
     jobs = [
         runner.job(f"ingest.{name}", rt.datasets[name].schedule, lambda at, name=name: ingest(rt, name), catch_up="latest")  # type: ignore[misc]

@@ -27,6 +27,7 @@ class JobRunner:
 
     def __init__(self, db: Database, clock: Clock, metrics: Metrics, *, strict: bool = False) -> None:
         self._strict = strict
+        self._works: dict[str, Work] = {}
         self._db = db
         self._clock = clock
         self._metrics = metrics
@@ -34,14 +35,19 @@ class JobRunner:
     def job(self, name: str, anchor: str, work: Work, **policy: Any) -> Job:
         """A schedulable job whose occurrences go through this runner."""
         ledgered = policy.get("ledgered", True)
+        self._works[name] = work
         return Job(name=name, anchor=anchor, run=lambda at: self.run(name, at, work, ledgered=ledgered), **policy)
 
-    def run(self, name: str, at: datetime, work: Work, *, ledgered: bool = True, takeover: bool = False) -> str:
+    def resume(self, name: str, at: datetime) -> str:
+        """Run again an occurrence that a killed process had claimed; "claimed" for a job that no longer exists."""
+        return self.run(name, at, self._works[name], query="job_reclaim") if name in self._works else "claimed"
+
+    def run(self, name: str, at: datetime, work: Work, *, ledgered: bool = True, query: str = "job_claim") -> str:
         """Run one occurrence; its outcome: success, failed, skipped, or "claimed" when another run has it."""
         run_id = secrets.token_hex(8)
         started = self._clock.now()
-        if ledgered and not self._claim(name, at, run_id, started, takeover):
-            return "claimed"
+        if ledgered and not self._claim(query, name, at, run_id, started):
+            return "claimed"  # another run has it
         self._metrics.set("allocd_job_running", 1, job=name)
         begin = time.perf_counter()
         with bound(run_id=run_id):
@@ -52,8 +58,8 @@ class JobRunner:
             self._account(name, outcome, seconds, started, at)
         return outcome
 
-    def _claim(self, name: str, at: datetime, run_id: str, started: datetime, takeover: bool) -> bool:
-        claimed = self._db.row("job_claim", job=name, scheduled_at=at, run_id=run_id, started_at=started, takeover=takeover)
+    def _claim(self, query: str, name: str, at: datetime, run_id: str, started: datetime) -> bool:
+        claimed = self._db.row(query, job=name, scheduled_at=at, run_id=run_id, started_at=started)
         return claimed is not None
 
     def _contained(self, name: str, at: datetime, work: Work) -> tuple[str, dict[str, Any]]:

@@ -30,7 +30,7 @@ def mark(rt: Runtime, at: datetime) -> dict[str, Any]:
         values = _values(rt, prices)
         row = _row(rt, session, at, view, prices, sum(v["nav_usd"] for v in values.values()))
         with rt.db.transaction():
-            if not rt.db.run("nav_add", **row):
+            if not rt.db.count("nav_add", **row):
                 return {"session": session.isoformat(), "nav_usd": row["nav_usd"]}
             rt.db.copy(
                 "copy_sleeve_marks",

@@ -72,6 +72,13 @@ class Metrics:
         assert isinstance(child, Histogram)
         child.observe(value)
 
+    def value(self, name: str, **labels: str) -> float | None:
+        """The present value of a gauge, None while it was never set."""
+        if name not in self._collectors:
+            return None
+        found = self._registry.get_sample_value(name, dict(labels))
+        return None if found is None else float(found)
+
     def exposition(self) -> bytes:
         """All samples in the Prometheus text format 0.0.4 (`CONTENT_TYPE`)."""
         return generate_latest(self._registry)

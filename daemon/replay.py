@@ -19,6 +19,7 @@ from daemon.calendar import Calendar
 from daemon.clock import VirtualClock
 from daemon.errors import StartRefused
 from daemon.invariants import check_now, check_record, merge
+from daemon.jobs import JobRunner
 from daemon.joblist import build_jobs, metrics_for
 from daemon.marks import mark
 from daemon.prices import ArchivePrices
@@ -139,7 +140,7 @@ def _walk(rt: Runtime, tally: Tally, start: date, end: date, progress: Progress)
 
     begin = rt.calendar.open_at(rt.calendar.session_on_or_after(start)) - timedelta(hours=1)
     stop = rt.calendar.close_at(rt.calendar.session_on_or_before(end)) + timedelta(hours=2)
-    jobs = build_jobs(rt, mark=marked, strict=True)
+    jobs = build_jobs(rt, JobRunner(rt.db, rt.clock, rt.metrics, strict=True), mark=marked)
     walk(jobs, begin, stop, rt.clock, rt.calendar)
 
 

@@ -1,7 +1,7 @@
 """The bag of everything that work needs. Live, sandbox and replay differ only in what is in it."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,9 +24,9 @@ class Runtime:
     """What one process works with.
 
     strategies: the enabled part of the catalog. params: complete parameters by strategy.
-    sources: fetch options of the datasets that this runtime collects (empty in replay).
+    sources: fetch options of the datasets that this runtime collects (empty in replay), asked anew for every fetch.
     settle_anchors: when the order sweep runs. id_prefix: starts every client_order_id of this installation.
-    owner: identifies this process in the record. trading: held by whatever reads or moves orders, ledger or views.
+    tradable: symbols that the broker lists, None before it was asked. trading: held by whatever reads or moves orders, ledger or views.
     """
 
     settings: Settings
@@ -41,11 +41,15 @@ class Runtime:
     strategies: Mapping[str, Strategy]
     params: Mapping[str, dict[str, Any]]
     datasets: Mapping[str, Dataset]
-    sources: Mapping[str, Mapping[str, Any]]
+    sources: "Mapping[str, SourceOptions]"
     http: Http | None
     settle_anchors: tuple[str, ...]
     id_prefix: str
     code_version: str
     sandbox: bool
     whole_shares: frozenset[str] = frozenset()
+    tradable: frozenset[str] | None = None
     trading: threading.RLock = field(default_factory=threading.RLock)
+
+
+SourceOptions = Callable[[Runtime], Mapping[str, Any]]

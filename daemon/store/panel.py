@@ -1,10 +1,13 @@
 """Daily bars as a panel that knows only what was known: rows are applied in the order in which they became known."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -50,6 +53,17 @@ def bar_rows(table: pa.Table, sessions: npt.NDArray[np.datetime64], names: list[
     return BarRows(known_us=known, session=np.where(on_calendar, place, -1), series=series, values=values, names=names)
 
 
+class Choice:
+    """Which series each symbol uses: symbols sorted, the column of each in the panel, and which of them are raw."""
+
+    def __init__(self, chosen: Mapping[str, int], names: Sequence[tuple[str, str]]) -> None:
+        self.columns = dict(sorted(chosen.items()))
+        self.symbols = list(self.columns)
+        self.index = pd.Index(self.symbols, dtype=object)
+        self.places = np.fromiter(self.columns.values(), dtype=np.intp, count=len(self.columns))
+        self.raw = frozenset(s for s, column in self.columns.items() if names[column][1] == "raw")
+
+
 class BarPanel:
     """One (n_sessions, n_series) matrix per field, holding the newest version of each bar known at `at_us`."""
 
@@ -63,6 +77,8 @@ class BarPanel:
         self.first_known_us = np.empty(0, np.int64)
         self.last_session = np.empty(0, np.int64)
         self.off_calendar = 0
+        self._rivals: Ints = np.empty(0, np.int64)
+        self._choice: tuple[tuple[bytes, bytes], Choice] | None = None
 
     def add(self, table: pa.Table) -> None:
         """Take in versions sorted by known_at. What lies before the panel's present makes it start over."""
@@ -81,6 +97,8 @@ class BarPanel:
             self.fields = [np.hstack([f, np.full((len(self.sessions), missing), np.nan)]) for f in self.fields]
             self.first_known_us = np.concatenate([self.first_known_us, np.full(missing, np.iinfo(np.int64).max)])
             self.last_session = np.concatenate([self.last_session, np.full(missing, -1)])
+            series = Counter(symbol for symbol, _ in self.names)
+            self._rivals = np.array([i for i, (symbol, _) in enumerate(self.names) if series[symbol] > 1], dtype=np.int64)
 
     def _rewind(self) -> None:
         for field in self.fields:
@@ -135,21 +153,29 @@ class BarPanel:
         """How many bar versions are known at the present."""
         return self._next
 
-    def choose(self, last: int) -> dict[str, int]:
-        """Symbol -> series column, as known now; `last` is the index of the newest closed session.
+    def choose(self, last: int) -> Choice:
+        """The series in use by symbol, as known now; `last` is the index of the newest closed session.
 
         A symbol delivered in several adjustments uses the series that became known first among those with a bar in the
         last sessions (ties: raw, split, total_return), so that the choice never depends on what came later.
         """
+        begun = self.last_session >= 0
+        stale = begun[self._rivals] & (self.last_session[self._rivals] < last - STALE_SESSIONS)
+        newest = np.where(stale, -self.last_session[self._rivals], 0)
+        key = (begun.tobytes(), np.stack([stale, newest, self.first_known_us[self._rivals]]).tobytes())
+        if self._choice is None or self._choice[0] != key:
+            self._choice = (key, self._chosen(begun, dict(zip(self._rivals.tolist(), newest.tolist(), strict=True)), stale))
+        return self._choice[1]
+
+    def _chosen(self, begun: npt.NDArray[np.bool_], newest: Mapping[int, int], stale: npt.NDArray[np.bool_]) -> Choice:
+        is_stale = set(self._rivals[stale].tolist())
         chosen: dict[str, tuple[tuple[bool, int, int, int], int]] = {}
-        for column in np.flatnonzero(self.last_session >= 0):
+        for column in np.flatnonzero(begun).tolist():
             symbol, adjustment = self.names[column]
-            stale = self.last_session[column] < last - STALE_SESSIONS
-            newest = -int(self.last_session[column]) if stale else 0
-            order = (bool(stale), newest, int(self.first_known_us[column]), RANK[adjustment])
+            order = (column in is_stale, newest.get(column, 0), int(self.first_known_us[column]), RANK[adjustment])
             if symbol not in chosen or order < chosen[symbol][0]:
-                chosen[symbol] = (order, int(column))
-        return {symbol: column for symbol, (_, column) in sorted(chosen.items())}
+                chosen[symbol] = (order, column)
+        return Choice({symbol: column for symbol, (_, column) in chosen.items()}, self.names)
 
 
 def _merge(old: BarRows, new: BarRows) -> BarRows:

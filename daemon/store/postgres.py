@@ -13,10 +13,10 @@ from psycopg.types.json import JsonbDumper
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from daemon.store.errors import DatabaseTooNew, DatabaseUnreachable
+from daemon.store.held import HeldConnection, Row, copy_rows
 from daemon.store.queries import migrations
 from daemon.store.queries import sql as named
 
-Row = dict[str, Any]
 Commit = Literal["transaction", "session"]
 MIGRATION_LOCK = 0x616C6C6F6364  # "allocd"
 
@@ -25,8 +25,8 @@ class Database:
     """One PostgreSQL database and schema.
 
     conninfo: called before connecting and after a lost connection; may start the embedded server.
-    commit: "transaction" commits at the end of each `transaction()`; "session" keeps one connection and commits only
-        at `flush()` (replay commits once per market session).
+    commit: "transaction" commits at the end of each `transaction()`; "session" keeps one connection, to a schema that nobody
+        else writes, and commits only at `flush()` (replay commits once per market session).
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Database:
         self._commit = commit
         self._durable = durable
         self._local = threading.local()
-        self._held: Connection[Row] | None = None
+        self._held: HeldConnection | None = None
         self._pool = self._open(1 if commit == "session" else pool_max)
 
     def _open(self, size: int) -> ConnectionPool[Connection[Row]]:
@@ -73,7 +73,7 @@ class Database:
         """Release every connection; anything not flushed is lost."""
         if self._held is not None:
             self._held.rollback()
-            self._pool.putconn(self._held)
+            self._pool.putconn(self._held.connection())
             self._held = None
         self._pool.close()
 
@@ -81,18 +81,21 @@ class Database:
     def connection(self) -> Iterator[Connection[Row]]:
         """The current transaction's connection, or one of the pool in autocommit."""
         current: Connection[Row] | None = getattr(self._local, "connection", None)
-        if self._commit == "session":
-            yield self._session_connection()
+        held = self._session()
+        if held is not None:
+            yield held.connection()
         elif current is not None:
             yield current
         else:
             with self._checked_out() as connection:
                 yield connection
 
-    def _session_connection(self) -> Connection[Row]:
-        if self._held is None:
-            self._held = self._pool.getconn()
-            self._held.autocommit = False
+    def _session(self) -> HeldConnection | None:
+        """The one connection of a "session" database, else None."""
+        if self._held is None and self._commit == "session":
+            connection = self._pool.getconn()
+            connection.autocommit = False
+            self._held = HeldConnection(connection)
         return self._held
 
     @contextmanager
@@ -135,32 +138,49 @@ class Database:
 
     def rows(self, name: str, **parameters: Any) -> list[Row]:
         """Every row of a named query."""
+        if held := self._session():
+            return held.read(name, parameters)
         with self.connection() as connection:
             return connection.execute(named(name), parameters).fetchall()
 
     def row(self, name: str, **parameters: Any) -> Row | None:
         """The first row of a named query, or None."""
+        if held := self._session():
+            return next(iter(held.read(name, parameters)), None)
         with self.connection() as connection:
             return connection.execute(named(name), parameters).fetchone()
 
-    def run(self, name: str, **parameters: Any) -> int:
+    def run(self, name: str, **parameters: Any) -> None:
+        """Run a named statement."""
+        self.run_many(name, [parameters])
+
+    def count(self, name: str, **parameters: Any) -> int:
         """Run a named statement; the number of rows it touched."""
+        if held := self._session():
+            return held.count(name, parameters)
         with self.connection() as connection:
             return connection.execute(named(name), parameters).rowcount
 
     def run_many(self, name: str, parameters: Sequence[Mapping[str, Any]]) -> None:
         """Run a named statement once for each set of parameters, in one round trip."""
-        if parameters:
-            with self.connection() as connection, connection.cursor() as cursor:
-                cursor.executemany(named(name), parameters)
+        if not parameters:
+            return
+        if held := self._session():
+            held.write(name, parameters)
+            return
+        with self.connection() as connection, connection.cursor() as cursor:
+            cursor.executemany(named(name), parameters)
 
     def copy(self, name: str, rows: Iterable[Sequence[Any]]) -> None:
         """Append rows through a named COPY statement."""
         gathered = list(rows)
-        if gathered:
-            with self.connection() as connection, connection.cursor() as cursor, cursor.copy(named(name)) as copy:
-                for row in gathered:
-                    copy.write_row(row)
+        if not gathered:
+            return
+        if held := self._session():
+            held.copy(name, gathered)
+            return
+        with self.connection() as connection:
+            copy_rows(connection, name, gathered)
 
     def schema_version(self) -> int:
         """Number of the newest applied migration, 0 for none."""

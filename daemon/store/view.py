@@ -43,6 +43,7 @@ class Archive:
         self.calendar = calendar
         self._events: dict[str, EventTable] = {}
         self._read_to = dict.fromkeys(self._datasets, 0)
+        self._sectors: tuple[tuple[int, int], pd.Series] | None = None
         self._lay_axis(len(calendar.session_days) - 1, len(calendar.session_days))
         self.refresh()
 
@@ -94,6 +95,15 @@ class Archive:
         """A frame with the columns of a dataset and no rows. KeyError for an undeclared one."""
         return EventTable(self._lake.read(self._datasets[dataset], after_id=1 << 60)).at(0)
 
+    def sectors_at(self, table: EventTable, at_us: int) -> pd.Series:
+        """Sector by symbol out of the constituents known at an instant; kept while no further version is known."""
+        key = (table.revision, table.known_versions(at_us))
+        if self._sectors is None or self._sectors[0] != key:
+            frame = table.at(at_us).drop_duplicates("symbol", keep="last")
+            found = pd.Series(frame["sector"].to_numpy(dtype=object), index=pd.Index(frame["symbol"], dtype=object)).sort_index()
+            self._sectors = (key, found)
+        return self._sectors[1]
+
     def view(self, asof: datetime) -> "View":
         """What was known at `asof`."""
         self.panel.advance(micros(asof))
@@ -113,10 +123,9 @@ class View:
         self.asof = asof
         self._at_us = micros(asof)
         self._closed = int(np.searchsorted(archive.closes_us, self._at_us, side="right"))
-        self._chosen = archive.panel.choose(self._closed - 1)
+        self._choice = archive.panel.choose(self._closed - 1)
+        self._chosen = self._choice.columns
         self._raw_actions: dict[str, list[Action]] | None = None
-        self._members: dict[str, list[str]] = {}
-        self._sectors: pd.Series | None = None
         self._previous = pd.Series(dtype="float64")
         self._holdings = pd.DataFrame({"qty": pd.Series(dtype="float64"), "market_value_usd": pd.Series(dtype="float64")})
 
@@ -139,7 +148,7 @@ class View:
     @property
     def symbols(self) -> list[str]:
         """Every symbol with a known bar, sorted."""
-        return list(self._chosen)
+        return list(self._choice.symbols)
 
     def adjustment(self, symbol: str) -> str:
         """Which series of the symbol is in use: raw, split or total_return."""
@@ -148,12 +157,16 @@ class View:
     def bars(self, field: BarField, sessions: int, symbols: Sequence[str] | None = None) -> pd.DataFrame:
         """Last sessions of a bar field; see DataView."""
         self._check_current()
-        wanted = self.symbols if symbols is None else [s for s in dict.fromkeys(symbols) if s in self._chosen]
         start = max(0, self._closed - sessions)
-        columns = np.array([self._chosen[s] for s in wanted], dtype=np.intp)
+        if symbols is None:
+            wanted, labels, columns = self._choice.symbols, self._choice.index, self._choice.places
+        else:
+            wanted = [s for s in dict.fromkeys(symbols) if s in self._chosen]
+            labels, columns = pd.Index(wanted, dtype=object), np.array([self._chosen[s] for s in wanted], dtype=np.intp)
         values = self._matrix(field, start, columns)
-        self._adjust(values, field, start, wanted)
-        return pd.DataFrame(values, index=self._archive.session_index[start : self._closed], columns=pd.Index(wanted, dtype=object), copy=False)
+        if self._choice.raw:
+            self._adjust(values, field, start, wanted)
+        return pd.DataFrame(values, index=self._archive.session_index[start : self._closed], columns=labels, copy=False)
 
     def _matrix(self, field: str, start: int, columns: npt.NDArray[np.intp]) -> Floats:
         panel = self._archive.panel
@@ -170,7 +183,7 @@ class View:
 
     def _adjust(self, values: Floats, field: str, start: int, symbols: Sequence[str]) -> None:
         for i, symbol in enumerate(symbols):
-            if self.adjustment(symbol) == "raw":
+            if symbol in self._choice.raw:
                 if field == "adj_close":
                     self._total_return(values, start, i, symbol)
                 else:
@@ -218,20 +231,20 @@ class View:
 
     def universe(self, index: str = "sp500") -> list[str]:
         """Members of a dated index on asof's date, as known then, sorted."""
-        if index not in self._members:
-            frame = self.events("index_membership")
-            start, end = pd.to_datetime(frame["start_date"]), pd.to_datetime(frame["end_date"])
-            day = pd.Timestamp(_new_york_date(self.asof))
-            inside = (frame["index_name"] == index) & (start <= day) & (end.isna() | (end > day))
-            self._members[index] = sorted(set(frame.loc[inside, "symbol"]))
-        return list(self._members[index])
+        table = self._archive.events("index_membership")
+        if table is None:
+            return []
+        rows, day = table.places(self._at_us), np.datetime64(_new_york_date(self.asof), "us")
+        start, end = table.dates("start_date")[rows], table.dates("end_date")[rows]
+        inside = (start <= day) & (np.isnat(end) | (end > day)) & (table.texts("index_name")[rows] == index)
+        return sorted(set(table.texts("symbol")[rows[inside]]))
 
     def sectors(self) -> pd.Series:
         """GICS sector by symbol, as known at asof."""
-        if self._sectors is None:
-            frame = self.events("constituents").drop_duplicates("symbol", keep="last")
-            self._sectors = pd.Series(frame["sector"].to_numpy(dtype=object), index=pd.Index(frame["symbol"], dtype=object)).sort_index()
-        return self._sectors.copy()
+        table = self._archive.events("constituents")
+        if table is None:
+            return pd.Series(dtype=object)
+        return self._archive.sectors_at(table, self._at_us).copy()
 
     def artifact(self, name: str) -> Any:
         """Trained artefacts are not part of this archive."""

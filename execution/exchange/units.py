@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 
 TICK_PLACES = 4
 QTY_PLACES = 9
@@ -20,6 +21,7 @@ def to_scaled(value: Decimal, places: int) -> int | None:
     return whole if scaled == whole else None
 
 
+@lru_cache(maxsize=8192)
 def from_scaled(number: int, places: int) -> Decimal:
     """The integer back as the shortest exact Decimal, without an exponent for whole numbers."""
     whole, rest = divmod(number, 10**places)
@@ -43,7 +45,7 @@ def usd(money: int) -> Decimal:
 
 def average_price(value: int, units: int) -> Decimal:
     """Average dollars per share of `value` money over `units`, rounded half up to nine decimals."""
-    return from_scaled(int(Fraction(abs(value) * 10**5, abs(units)) + HALF), QTY_PLACES)
+    return from_scaled((2 * abs(value) * 10**5 + abs(units)) // (2 * abs(units)), QTY_PLACES)
 
 
 def to_ticks(dollars: float) -> int:

@@ -37,7 +37,7 @@ SAMPLES = {
             }
         ]
     ),
-    "bars_daily": "ticker,date,open,high,low,close,adj_close,volume\nA,2021-03-10,10,11,9,10.5,10.1,1000\nA,2021-03-11,10,11,9,10.5,10.1,1000\n",
+    "bars_daily": "ticker,date,open,high,low,close,adj_close,volume\nA,2021-03-10,10,11,9,10.5,10.1,1000\nA,2021-03-11,9,9,9,9,9,9\n",
     "vix": "DATE,OPEN,HIGH,LOW,CLOSE\n01/04/2021,22,23,21,22.5\n2021-01-05,22,23,21,22.5\n",
     "index_membership": "ticker,start_date,end_date\nA,2000-06-05,\nAABA,1999-12-08,2017-06-19\n",
     "constituents": 'Symbol,Security,GICS Sector,Date added\nMMM,"3M, Co",Industrials,1957-03-04\nA,B,Energy,\n',

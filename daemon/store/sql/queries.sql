@@ -10,9 +10,12 @@ ON CONFLICT (key) DO UPDATE SET value = excluded.value
 -- name: job_claim
 INSERT INTO job_runs (job, scheduled_at, run_id, status, started_at)
 VALUES (%(job)s, %(scheduled_at)s, %(run_id)s, 'running', %(started_at)s)
-ON CONFLICT (job, scheduled_at) DO UPDATE
-SET run_id = excluded.run_id, started_at = excluded.started_at, status = 'running', finished_at = NULL
-WHERE job_runs.status = 'running' AND %(takeover)s
+ON CONFLICT (job, scheduled_at) DO NOTHING
+RETURNING run_id
+
+-- name: job_reclaim
+UPDATE job_runs SET run_id = %(run_id)s, started_at = %(started_at)s
+WHERE job = %(job)s AND scheduled_at = %(scheduled_at)s AND status = 'running'
 RETURNING run_id
 
 -- name: job_finish
@@ -311,3 +314,73 @@ SELECT client_order_id, broker_order_id FROM orders
 -- name: evidence_event_rows
 SELECT DISTINCT e.dataset, e.row_key, min(c.at) AS used_at FROM evidence e JOIN cycles c USING (cycle_id)
 WHERE e.dataset <> 'bars_daily' GROUP BY e.dataset, e.row_key
+
+-- name: latest_prices
+SELECT DISTINCT ON (symbol) symbol, price FROM (
+    SELECT symbol, price, at FROM fills
+    UNION ALL SELECT symbol, decision_price, intended_at FROM orders
+) p ORDER BY symbol, at DESC
+
+-- name: shadow_growth
+SELECT sleeve, exp(sum(ln(greatest(1 + return_frac, 1e-9)))) - 1 AS growth FROM shadow_marks GROUP BY sleeve
+
+-- name: why_cross
+SELECT x.cross_id, x.cycle_id, x.session, x.shares, x.decision_price, x.price, x.booked_at, c.at
+FROM crosses x JOIN cycles c USING (cycle_id)
+WHERE x.symbol = %(symbol)s AND c.at <= %(at)s ORDER BY c.at DESC LIMIT 1
+
+-- name: why_evaluations
+SELECT DISTINCT ON (e.sleeve) e.sleeve, e.cycle_id, c.session, c.at, e.due_session, e.skipped ->> %(symbol)s AS skipped, t.weight, t.score
+FROM evaluations e JOIN cycles c USING (cycle_id)
+LEFT JOIN targets t ON t.cycle_id = e.cycle_id AND t.sleeve = e.sleeve AND t.symbol = %(symbol)s
+WHERE e.outcome = 'evaluated' AND c.at <= %(at)s
+ORDER BY e.sleeve, c.session DESC
+
+-- name: why_skipped
+SELECT e.sleeve, c.session, e.skipped ->> %(symbol)s AS reason
+FROM evaluations e JOIN cycles c USING (cycle_id)
+WHERE e.skipped ->> %(symbol)s IS NOT NULL AND c.at <= %(at)s ORDER BY c.session DESC, e.sleeve LIMIT 1
+
+-- name: why_first_order
+SELECT min(intended_at) AS at FROM orders WHERE symbol = %(symbol)s
+
+-- name: why_holders
+SELECT e.account, sum(e.amount) AS qty
+FROM ledger_entries e JOIN ledger_transactions t ON t.id = e.transaction_id
+WHERE e.unit = %(symbol)s AND starts_with(e.account, 'sleeve:') AND t.at <= %(at)s
+GROUP BY e.account HAVING sum(e.amount) <> 0 ORDER BY e.account
+
+-- name: why_movements
+SELECT t.id, t.kind, t.at, t.memo, e.account, e.amount
+FROM ledger_entries e JOIN ledger_transactions t ON t.id = e.transaction_id
+WHERE e.unit = %(symbol)s AND starts_with(e.account, 'sleeve:') AND t.at <= %(at)s
+ORDER BY t.seq DESC, e.account LIMIT %(n)s
+
+-- name: verify_cycle_ids
+SELECT cycle_id FROM cycles ORDER BY session DESC LIMIT %(n)s
+
+-- name: verify_evaluations
+SELECT sleeve, due_session, outcome, reason, skipped FROM evaluations WHERE cycle_id = %(cycle_id)s
+
+-- name: verify_evidence
+SELECT sleeve, symbol, dataset, row_key, count(*) AS n, sum(contribution) AS contribution
+FROM evidence WHERE cycle_id = %(cycle_id)s GROUP BY sleeve, symbol, dataset, row_key
+
+-- name: verify_sleeve_weights
+SELECT sleeve, symbol, weight FROM sleeve_weights WHERE cycle_id = %(cycle_id)s
+
+-- name: verify_orders
+SELECT client_order_id, symbol, side, qty, type, time_in_force, decision_price FROM orders WHERE cycle_id = %(cycle_id)s
+
+-- name: verify_order_shares
+SELECT s.client_order_id, s.sleeve, s.qty FROM order_shares s JOIN orders o USING (client_order_id) WHERE o.cycle_id = %(cycle_id)s
+
+-- name: verify_crosses
+SELECT symbol, shares, decision_price FROM crosses WHERE cross_id = 'cross:' || cycle_id || ':' || symbol AND cycle_id = %(cycle_id)s
+
+-- name: verify_transfers
+SELECT e.account, e.unit, e.amount FROM ledger_entries e
+WHERE e.transaction_id = ANY(%(ids)s) AND e.account = 'sleeve:' || split_part(e.transaction_id, ':', 3)
+
+-- name: verify_shadow_marks
+SELECT sleeve, session, return_frac, turnover_frac FROM shadow_marks WHERE session > %(after)s AND session < %(before)s

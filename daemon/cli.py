@@ -1,0 +1,233 @@
+"""The verbs of the command line. Each loads what it needs when it is called, so that a short question gets a quick answer."""
+
+import errno
+import importlib
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from config import ConfigError, Settings
+from daemon.errors import DaemonError
+from daemon.store.errors import DatabaseTooNew, StoreError
+from execution.errors import ExecutionError
+from scrapers.errors import ScrapeError
+from strategies.errors import StrategyError
+
+app = typer.Typer(add_completion=True, no_args_is_help=False, pretty_exceptions_enable=False, help="allocd, a portfolio-allocation daemon.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Sandbox = Annotated[bool | None, typer.Option("--sandbox/--main", help="Which store: the sandbox's or the main one. Default: what `run` would use.")]
+
+USAGE_ERROR = typer.BadParameter.__mro__[1]
+"""What typer raises for a wrong verb or option; it has no public name of its own."""
+
+_load: Callable[[], Settings]
+
+
+def main(load: Callable[[], Settings]) -> int:
+    """Run the command line. Foreseen errors become one line on stderr and the documented exit code."""
+    global _load  # noqa: PLW0603  typer's callbacks take no context of ours
+    _load = load
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as done:
+        return done.exit_code
+    except typer.Abort:
+        return 130
+    except USAGE_ERROR as error:
+        error.show()
+        return 2
+    except ConfigError as error:
+        return _fail("\n".join(error.problems), 78)
+    except DaemonError as error:
+        return _fail(str(error), error.exit_code)
+    except DatabaseTooNew as error:
+        return _fail(str(error), 78)
+    except (StoreError, ExecutionError) as error:
+        return _fail(str(error), 69)
+    except (ScrapeError, StrategyError) as error:
+        return _fail(str(error), 2)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        return _fail(f"no space left on the device of {error.filename or 'the state directory'}: free some, nothing recorded is lost", 69)
+    return 0
+
+
+def _fail(text: str, code: int) -> int:
+    for line in text.splitlines():
+        print(f"allocd: {line}", file=sys.stderr)
+    return code
+
+
+def _module(name: str) -> Any:
+    """A module of ours, loaded when a verb needs it."""
+    return importlib.import_module(f"daemon.{name}")
+
+
+@app.callback(invoke_without_command=True)
+def default(context: typer.Context) -> None:
+    """Without a verb: run."""
+    if context.invoked_subcommand is None:
+        run()
+
+
+@app.command()
+def run(
+    clock: Annotated[str, typer.Option(help="auto, system (real time) or virtual (paced; sandbox only).")] = "auto",
+) -> None:
+    """Start the daemon: paper trading when Alpaca keys are set, else the sandbox. Stays up until stopped."""
+    if clock not in ("auto", "system", "virtual"):
+        raise typer.BadParameter(f"--clock {clock}: write auto, system or virtual")
+    raise typer.Exit(_module("live").Daemon(_load(), clock).run())
+
+
+@app.command("import")
+def import_(
+    dataset: Annotated[str, typer.Argument(help="Dataset, e.g. bars_daily.")],
+    files: Annotated[list[Path], typer.Argument(help="Archive files, gzipped or not.")],
+    as_json: AsJson = False,
+) -> None:
+    """Read bulk archives into the main store."""
+    _module("verbs").import_files(_load(), dataset, files, as_json)
+
+
+@app.command()
+def replay(
+    start: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First session.")],
+    end: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session.")],
+    out: Annotated[Path | None, typer.Option(help="Directory for summary.json, orders.csv, nav.csv and report.html.")] = None,
+    known_until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%z"], help="Forget what became known later.")] = None,
+    as_json: AsJson = False,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="Replay the sandbox's own data.")] = False,
+) -> None:
+    """Run the past through the same decisions, orders and ledger as live."""
+    _module("verbs").replay(_load(), start.date(), end.date(), out, known_until, as_json, sandbox)
+
+
+@app.command()
+def check(as_json: AsJson = False) -> None:
+    """Check settings, strategies and sources without starting anything."""
+    _module("verbs").check(_load(), as_json)
+
+
+@app.command()
+def status(as_json: AsJson = False, sandbox: Sandbox = None) -> None:
+    """How the daemon is: exit 0 well, 3 degraded, 4 not running."""
+    raise typer.Exit(_module("verbs").status(_load(), as_json, sandbox))
+
+
+@app.command()
+def once(job: Annotated[str, typer.Argument(help="Job name, e.g. cycle or ingest.vix.")]) -> None:
+    """Run one job now, while the daemon is stopped."""
+    raise typer.Exit(_module("once").once(_load(), job))
+
+
+@app.command()
+def why(
+    symbol: str,
+    at: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%z"], help="As of then; default now.")] = None,
+    as_json: AsJson = False,
+    sandbox: Sandbox = None,
+) -> None:
+    """From an order back to sleeves, weights and the disclosures behind them."""
+    _module("verbs").why(_load(), symbol, _aware(at), as_json, sandbox)
+
+
+@app.command()
+def verify(
+    last: Annotated[int | None, typer.Option(min=1, help="Only the newest N decisions.")] = None, as_json: AsJson = False, sandbox: Sandbox = None
+) -> None:
+    """Re-derive stored decisions from their recorded input and compare: exit 0 identical, 3 different."""
+    raise typer.Exit(_module("verbs").verify(_load(), last, as_json, sandbox))
+
+
+data = typer.Typer(invoke_without_command=True, help="Datasets: rows, span, freshness.")
+app.add_typer(data, name="data")
+
+
+@data.callback()
+def data_table(context: typer.Context, as_json: AsJson = False, sandbox: Sandbox = None) -> None:
+    """A table of the datasets."""
+    if context.invoked_subcommand is None:
+        _module("verbs").data(_load(), as_json, sandbox)
+
+
+@data.command("show")
+def data_show(
+    dataset: str,
+    symbol: Annotated[str | None, typer.Option(help="Only this symbol.")] = None,
+    asof: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%z"], help="As known then.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Newest rows.")] = 20,
+    as_json: AsJson = False,
+    sandbox: Sandbox = None,
+) -> None:
+    """Rows of a dataset as they were known."""
+    _module("verbs").data_show(_load(), dataset, symbol, _aware(asof), limit, as_json, sandbox)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the main store's schema up to date."""
+    _module("verbs").migrate(_load())
+
+
+def _aware(at: datetime | None) -> datetime | None:
+    return at if at is None or at.tzinfo is not None else at.replace(tzinfo=UTC)
+
+
+Seed = Annotated[int, typer.Option(help="Seed of the generated market.")]
+Symbols = Annotated[int, typer.Option(help="Symbols in the generated market.")]
+Start = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First traded day.")]
+History = Annotated[int, typer.Option(help="Sessions of history before it.")]
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(help="Port; 0 takes a free one.")]
+ReadyFile = Annotated[Path | None, typer.Option(help="Written with port and pid once it listens.")]
+Realtime = Annotated[bool, typer.Option("--realtime", help="Follow the real clock instead of PUT .../clock.")]
+FIRST_DAY = datetime(2024, 1, 2)  # noqa: DTZ001  typer's dates carry no zone
+
+
+@app.command()
+def exchange(
+    seed: Seed = 1, symbols: Symbols = 120, start: Start = FIRST_DAY, history: History = 756, host: Host = "127.0.0.1", port: Port = 0,
+    journal: Annotated[Path, typer.Option(help="Event log of the exchange.")] = Path("exchange.journal"),
+    cash: Annotated[str, typer.Option(help="Starting cash, USD.")] = "100000", cost_bps: Annotated[float, typer.Option(help="Half-spread.")] = 2.0,
+    key: str = "", secret: str = "", realtime: Realtime = False, ready_file: ReadyFile = None,
+) -> None:  # fmt: skip
+    """Serve the built-in paper exchange over the generated market (SYNTHETIC)."""
+    sandbox = _module("sandbox")
+    sandbox.serve_exchange(
+        _market(sandbox, seed, symbols, start.date(), history), host=host, port=port, journal=journal, cash_usd=_decimal(cash), cost_bps=cost_bps,
+        realtime=realtime, key=key or None, secret=secret or None, ready_file=ready_file,
+    )  # fmt: skip
+
+
+@app.command()
+def twin(
+    seed: Seed = 1, symbols: Symbols = 120, start: Start = FIRST_DAY, history: History = 756, host: Host = "127.0.0.1", port: Port = 0,
+    realtime: Realtime = False, ready_file: ReadyFile = None,
+) -> None:  # fmt: skip
+    """Serve the doubles of the outside data services over the generated market (SYNTHETIC)."""
+    sandbox = _module("sandbox")
+    sandbox.serve_twin(_market(sandbox, seed, symbols, start.date(), history), host=host, port=port, realtime=realtime, ready_file=ready_file)
+
+
+def _market(sandbox: Any, seed: int, symbols: int, start: date, history: int) -> Any:
+    return sandbox.MarketOptions(seed=seed, symbols=symbols, start=start, history_sessions=history)
+
+
+def _decimal(text: str) -> Any:
+    try:
+        return importlib.import_module("decimal").Decimal(text)
+    except ArithmeticError as error:
+        raise typer.BadParameter(f"{text!r} is not an amount") from error
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    print(json.dumps(value, indent=2, default=str))

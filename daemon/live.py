@@ -1,0 +1,328 @@
+"""The daemon: start in order, recover, run the jobs, stop in order. Sandbox and live paper trading are the same but for the bag."""
+
+import faulthandler
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from types import FrameType
+from typing import Literal
+
+import config
+from config import Settings
+from daemon import compose
+from daemon.api import HttpServer, create_app
+from daemon.calendar import Calendar
+from daemon.clock import Clock, PacedClock, SystemClock
+from daemon.errors import DependencyFailed, PermissionsWrong, StartRefused
+from daemon.ingest import ingest
+from daemon.installation import Installation, prepare
+from daemon.joblist import build_jobs
+from daemon.jobs import JobRunner
+from daemon.logging import configure, get_logger, register_secret, set_level
+from daemon.metrics import Metrics
+from daemon.runtime import Runtime
+from daemon.sandbox import MarketOptions, start_instant
+from daemon.schedule import Job, LiveScheduler, occurrences, walk
+from daemon.services import KEY, SECRET, Service
+from daemon.settle import open_account, settle
+from daemon.surface import Surface
+from execution.errors import BrokerError, Unauthorized
+from scrapers import DATASETS
+from scrapers.errors import ScrapeError
+
+log = get_logger("daemon")
+
+ClockKind = Literal["auto", "system", "virtual"]
+STOP_LIMIT_S = 4.5
+HEARTBEAT_S = 60.0
+BACKFILL_ORDER = ("constituents", "index_membership", "vix", "congress_trades", "corporate_actions", "bars_daily")
+LIVE_HISTORY = timedelta(days=3 * 365)
+
+
+class Stopping(Exception):
+    """A stop was asked for while starting."""
+
+
+class Daemon:
+    """One run of the daemon, from settings to a clean stop."""
+
+    def __init__(self, settings: Settings, clock_kind: ClockKind) -> None:
+        self.settings = settings
+        self.sandbox = not settings.has_alpaca_keys
+        if settings.broker == "builtin":
+            raise StartRefused("ALLOCD_BROKER=builtin: fills against real quotes are not in this version; unset it, or set Alpaca paper keys")
+        if clock_kind == "virtual" and not self.sandbox:
+            raise StartRefused("--clock virtual is for the sandbox: unset ALPACA_API_KEY and ALPACA_API_SECRET, or drop the option")
+        self.paced = self.sandbox and clock_kind != "system"
+        self.calendar = Calendar()
+        self.metrics: Metrics | None = None
+        self._clock: Clock | None = None
+        self._stop = threading.Event()
+        self._stop_asked_at = 0.0
+        self._reload = threading.Event()
+        self._services: list[Service] = []
+
+    @property
+    def directory(self) -> Path:
+        """State directory: the sandbox has its own below the main one, by kind of clock."""
+        if not self.sandbox:
+            return self.settings.state_dir
+        return self.settings.state_dir / ("sandbox" if self.paced else "sandbox-realtime")
+
+    def run(self) -> int:
+        """Start, work until a signal, stop. The exit code."""
+        faulthandler.enable()
+        started_at = SystemClock().now()
+        self._configure_log()
+        self._take_signals()
+        surface = Surface(
+            started_at=started_at, version=compose.code_version(), token=self.settings.api_token.get_secret_value() if self.settings.api_token else None,
+            sandbox=self.sandbox, mode="PAPER",
+        )  # fmt: skip
+        http = HttpServer(create_app(surface, hosts=[self.settings.listen_host]), self.settings.listen_host, self.settings.listen_port)
+        installation = self._installation()
+        try:
+            installation.lock()
+            http.start()
+            self._tell_start(http)
+            self._work(installation, surface)
+        except Stopping:
+            pass
+        finally:
+            self._shut_down(installation, http)
+        return 0
+
+    def _installation(self) -> Installation:
+        uri = self.settings.pg_uri
+        return Installation(self.directory, self.settings, pg_uri=None if self.sandbox or uri is None else uri.get_secret_value())
+
+    def _configure_log(self) -> None:
+        as_json = self.settings.log_json == "true" or (self.settings.log_json == "auto" and not sys.stdout.isatty())
+        base = {"mode": "SANDBOX SYNTHETIC" if self.sandbox else "PAPER", "version": compose.code_version()}
+        configure(json=as_json, level=self.settings.log_level, base=base, now=SystemClock().now)
+        for secret in self.settings.secrets():
+            register_secret(secret)
+
+    def _take_signals(self) -> None:
+        signal.signal(signal.SIGTERM, self._on_stop)
+        signal.signal(signal.SIGINT, self._on_stop)
+        signal.signal(signal.SIGHUP, self._on_reload)
+
+    def _on_stop(self, number: int, _frame: FrameType | None) -> None:
+        if self._stop.is_set():
+            return
+        self._stop_asked_at = time.monotonic()
+        self._stop.set()
+        if self._clock is not None:
+            self._clock.interrupt()
+        # Everything is recorded before it is done, so a stop that drags on may be cut short: nothing is lost by it.
+        timer = threading.Timer(STOP_LIMIT_S, os._exit, args=(0,))
+        timer.daemon = True
+        timer.start()
+
+    def _on_reload(self, _number: int, _frame: FrameType | None) -> None:
+        self._reload.set()
+
+    def _tell_start(self, http: HttpServer) -> None:
+        settings = self.settings
+        log.info(
+            "daemon.started", state_dir=str(self.directory), config_hash=settings.fingerprint()[:16], listen=f"http://{settings.listen_host}:{http.port}",
+            account="synthetic" if self.sandbox else "Alpaca paper", calendar="XNYS", timezone="America/New_York", pid=os.getpid(),
+            clock="paced virtual" if self.paced else "system",
+        )  # fmt: skip
+
+    def _phase(self, surface: Surface, text: str) -> None:
+        surface.phase = text
+        if self._stop.is_set():
+            raise Stopping
+
+    def _work(self, installation: Installation, surface: Surface) -> None:
+        self._phase(surface, "opening the database")
+        db, lake = installation.database(), installation.lake()
+        prepare(db, lake, DATASETS.values())
+        strategies, params = compose.enabled(self.settings)
+        settles = compose.PACED_SETTLES if self.paced else (f"every {self.settings.settle_interval_s}s in session",)
+        metrics = self.metrics = compose.metrics_of(strategies, settles)
+        self._phase(surface, "starting the outside world" if self.sandbox else "connecting to the broker")
+        clock, key, secret, broker_url, twin_url = self._outside()
+        self._clock = clock
+        broker = compose.broker(key, secret, broker_url, metrics)
+        http = compose.http_client(self.settings, clock, metrics, twin_url=twin_url)
+        rt = compose.runtime(
+            self.settings, db=db, lake=lake, clock=clock, calendar=self.calendar, broker=broker, http=http, metrics=metrics, strategies=strategies,
+            params=params, sandbox=self.sandbox, settle_anchors=settles, id_prefix="sandbox" if self.sandbox else "allocd",
+        )  # fmt: skip
+        surface.rt = rt
+        self._describe(rt)
+        self._phase(surface, "recovering orders")
+        self._recover(rt)
+        self._phase(surface, "collecting history")
+        self._backfill(rt, surface)
+        runner = JobRunner(rt.db, rt.clock, rt.metrics)
+        jobs = surface.jobs = build_jobs(rt, runner)
+        self._rerun_interrupted(rt, runner)
+        self._ready(rt, surface, jobs)
+        with self._heart(rt):
+            self._run_jobs(rt, runner, jobs)
+
+    def _outside(self) -> tuple[Clock, str, str, str, str | None]:
+        """Clock, broker key, secret and URL, and the twin's URL in the sandbox."""
+        settings = self.settings
+        if not self.sandbox:
+            assert settings.alpaca_api_key is not None and settings.alpaca_api_secret is not None
+            return SystemClock(), settings.alpaca_api_key.get_secret_value(), settings.alpaca_api_secret.get_secret_value(), settings.alpaca_base_url, None
+        market = self._market()
+        arguments = [
+            "--seed", str(market.seed), "--symbols", str(market.symbols), "--start", market.start.isoformat(), "--history", str(market.history_sessions),
+            *([] if self.paced else ["--realtime"]),
+        ]  # fmt: skip
+        exchange = Service(
+            "exchange", "/exchange", self.directory,
+            [*arguments, "--journal", str(self.directory / "exchange.journal"), "--cash", str(settings.initial_cash_usd), "--cost-bps", str(settings.cost_bps),
+             "--key", KEY, "--secret", SECRET],
+        )  # fmt: skip
+        twin = Service("twin", "/twin", self.directory, arguments)
+        self._services = [exchange, twin]
+        starters = [threading.Thread(target=s.ensure) for s in self._services]
+        for starter in starters:
+            starter.start()
+        for starter in starters:
+            starter.join()
+        urls = [s.ensure().url for s in self._services]
+        clock = self._sandbox_clock(exchange, twin, market)
+        log.info("sandbox.started", exchange=urls[0], twin=urls[1], now=clock.now(), note="market, data and account are generated: SYNTHETIC")
+        return clock, KEY, SECRET, urls[0], urls[1]
+
+    def _market(self) -> MarketOptions:
+        settings = self.settings
+        start = settings.sandbox_start if self.paced else self._realtime_start()
+        return MarketOptions(seed=settings.sandbox_seed, symbols=settings.sandbox_symbols, start=start, history_sessions=settings.sandbox_history_sessions)
+
+    def _realtime_start(self) -> date:
+        """First day of a sandbox on real time: the day on which it was first started."""
+        marker = self.directory / "first-day"
+        if not marker.exists():
+            marker.write_text(SystemClock().now().date().isoformat())
+        return datetime.fromisoformat(marker.read_text()).date()
+
+    def _sandbox_clock(self, exchange: Service, twin: Service, market: MarketOptions) -> Clock:
+        if not self.paced:
+            return SystemClock()
+        now = max(exchange.now(), start_instant(market, self.calendar))
+        clock = PacedClock(now, self.settings.sandbox_seconds_per_session, is_session=self.calendar.is_session)
+        clock.on_advance(exchange.advance)
+        clock.on_advance(twin.advance)
+        twin.advance(now)
+        return clock
+
+    def _describe(self, rt: Runtime) -> None:
+        log.info(
+            "config.loaded", strategies=list(rt.strategies), datasets=sorted(rt.sources),
+            without_source=sorted(set(DATASETS) - set(rt.sources)), schema_version=rt.db.schema_version(),
+        )  # fmt: skip
+
+    def _recover(self, rt: Runtime) -> None:
+        """Level the book with the broker before anything new is decided."""
+        try:
+            rt.tradable = frozenset(a.symbol for a in rt.broker.assets() if a.tradable)
+            open_account(rt)
+            result = settle(rt, rt.clock.now())
+        except Unauthorized as error:
+            raise PermissionsWrong(f"the broker refused the keys ({error}): check ALPACA_API_KEY and ALPACA_API_SECRET, which must be paper keys") from error
+        except BrokerError as error:
+            if not rt.book.is_open:
+                raise DependencyFailed(f"the broker did not answer at first start: {error}") from error
+            log.warning("broker.unreachable", error_type=type(error).__name__, reason=str(error)[:300])
+            return
+        log.info("settle.finished", **result)
+
+    def _backfill(self, rt: Runtime, surface: Surface) -> None:
+        """Collect the history of sources that were never read. A source that fails now is tried again by its own job."""
+        now = rt.clock.now()
+        since = now - (timedelta(days=1.46 * self.settings.sandbox_history_sessions) if self.sandbox else LIVE_HISTORY)
+        for name in BACKFILL_ORDER:
+            if name in rt.sources and rt.db.row("watermark_get", dataset=name) is None:
+                self._phase(surface, f"collecting history of {name}")
+                try:
+                    ingest(rt, name, since=since, backfill=True)
+                except ScrapeError as error:
+                    log.error("scrape.failed", dataset=name, error_type=type(error).__name__, reason=str(error)[:300])
+
+    def _rerun_interrupted(self, rt: Runtime, runner: JobRunner) -> None:
+        """Occurrences that a killed process had claimed are run again by this one; their work is idempotent."""
+        for row in rt.db.rows("job_interrupted"):
+            log.warning("job.recovered", job=row["job"], planned_at=row["scheduled_at"])
+            runner.resume(row["job"], row["scheduled_at"])
+
+    def _ready(self, rt: Runtime, surface: Surface, jobs: Sequence[Job]) -> None:
+        surface.ready, surface.phase = True, "running"
+        now = rt.clock.now()
+        upcoming = sorted((at, j.name) for j in jobs if (at := next(occurrences(j.anchor, self.calendar, now, now + timedelta(days=10)), None)))
+        log.info("daemon.ready", jobs=len(jobs), next_runs=[f"{name} {at.isoformat()}" for at, name in upcoming[:3]], now=now)
+
+    @contextmanager
+    def _heart(self, rt: Runtime) -> Iterator[None]:
+        done = threading.Event()
+        began = time.monotonic()
+
+        def beat() -> None:
+            last = time.monotonic()
+            while not done.wait(0.2):
+                if self._reload.is_set():
+                    self._reload.clear()
+                    self._reloaded(rt)
+                if time.monotonic() - last >= HEARTBEAT_S:
+                    last = time.monotonic()
+                    log.info("daemon.heartbeat", uptime_s=round(last - began), now=rt.clock.now(), orders_open=len(rt.book.orders))
+
+        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+
+    def _reloaded(self, rt: Runtime) -> None:
+        """SIGHUP: read the settings again; a bad file keeps the old ones in force and says so."""
+        try:
+            fresh = config.load()
+        except config.ConfigError as error:
+            log.error("config.rejected", problems=list(error.problems), note="the settings in force stay as they are")
+            return
+        changed = sorted(k for k, v in fresh.public().items() if self.settings.public().get(k) != v)
+        set_level(fresh.log_level)
+        log.info("config.reloaded", changed_keys=changed, applied=[k for k in changed if k == "log_level"], note="other changes need a restart")
+
+    def _run_jobs(self, rt: Runtime, runner: JobRunner, jobs: Sequence[Job]) -> None:
+        if self.paced:
+            if walk(jobs, rt.clock.now().replace(microsecond=0), self.calendar.open_at(self.calendar.previous_session(self.calendar.end)), rt.clock, self.calendar):
+                log.warning("daemon.degraded", reason="the generated market has ended; the pages stay up until stopped")
+            self._wait()
+            return
+        scheduler = LiveScheduler(
+            jobs, self.calendar, rt.clock, on_missed=runner.missed,
+            on_error=lambda name, error: log.error("job.failed", job=name, error_type=type(error).__name__, error=str(error)[:300]),
+        )  # fmt: skip
+        handled = {j.name: r["scheduled_at"] for j in jobs if (r := rt.db.row("job_last_scheduled", job=j.name)) and r["scheduled_at"]}
+        scheduler.start(handled)
+        self._wait()
+        scheduler.stop(STOP_LIMIT_S / 2)
+
+    def _wait(self) -> None:
+        while not self._stop.is_set():
+            time.sleep(0.1)
+
+    def _shut_down(self, installation: Installation, http: HttpServer) -> None:
+        log.info("daemon.stopping", reason="signal" if self._stop.is_set() else "failed")
+        http.stop()
+        for service in self._services:
+            service.stop()
+        installation.close()
+        drain_s = round(time.monotonic() - self._stop_asked_at, 3) if self._stop_asked_at else 0.0
+        log.info("daemon.stopped", drain_s=drain_s)

@@ -1,0 +1,211 @@
+"""What the operator sees: metrics, components and the snapshot behind dashboard, status and API, read from the record."""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Literal
+
+from daemon.calendar import Calendar
+from daemon.dashboard.snapshot import CycleRow, DatasetRow, JobRow, OrderRow, PositionRow, SleeveRow, Snapshot
+from daemon.runtime import Runtime
+from daemon.schedule import Job, occurrences
+from daemon.store.datasets import stats
+from daemon.store.errors import StoreError
+from daemon.store.postgres import Database, Row
+from execution.sleeves import CASH
+from scrapers.base import Dataset
+from strategies.base import Strategy
+
+SNAPSHOT_LIFE_S = 1.0
+FRESH_SESSIONS = 2
+
+
+class Surface:
+    """The operator surface of a running daemon."""
+
+    def __init__(self, *, started_at: datetime, version: str, token: str | None, sandbox: bool, mode: Literal["PAPER", "LIVE"]) -> None:
+        self.started_at, self.version, self._token = started_at, version, token
+        self.sandbox, self.mode = sandbox, mode
+        self.rt: Runtime | None = None
+        self.jobs: Sequence[Job] = ()
+        self.ready = False
+        self.phase = "starting"
+        self._cached: tuple[float, Snapshot] | None = None
+
+    def metrics(self) -> bytes:
+        """All metrics, with what is only known at scrape time brought up to date."""
+        if self.rt is None:
+            return b""
+        metrics, now = self.rt.metrics, self.rt.clock.now()
+        metrics.set("allocd_ready", float(self.ready))
+        metrics.set("allocd_market_open", float(self.rt.calendar.is_open(now)))
+        for job in self.jobs:
+            upcoming = next(occurrences(job.anchor, self.rt.calendar, now, now + timedelta(days=14)), None)
+            if upcoming is not None:
+                metrics.set("allocd_job_next_run_timestamp_seconds", upcoming.timestamp(), job=job.name)
+                metrics.set("allocd_job_due_timestamp_seconds", upcoming.timestamp() + job.deadline_s, job=job.name)
+        for name, (up, _) in self.components().items():
+            metrics.set("allocd_component_up", float(up), component=name)
+        return metrics.exposition()
+
+    def healthy(self) -> bool:
+        """The process answers: nothing else is asked."""
+        return True
+
+    def components(self) -> Mapping[str, tuple[bool, str]]:
+        """Every required component."""
+        if self.rt is None:
+            return {"scheduler": (False, self.phase)}
+        broker_up = self.rt.metrics.value("allocd_broker_up") == 1.0
+        return {
+            "scheduler": (self.ready, self.phase),
+            "postgres": _probe(self.rt.db),
+            "broker": (broker_up, "last call succeeded" if broker_up else "last call failed"),
+        }
+
+    def api_token(self) -> str | None:
+        """What the API asks for."""
+        return self._token
+
+    def snapshot(self) -> Snapshot:
+        """The present state, at most a second old."""
+        if self._cached is not None and time.monotonic() - self._cached[0] < SNAPSHOT_LIFE_S:
+            return self._cached[1]
+        if self.rt is None:
+            return Snapshot(
+                at=self.started_at, mode=self.mode, sandbox=self.sandbox, version=self.version, started_at=self.started_at, ready=False, halted=False,
+                components=self.components(),
+            )  # fmt: skip
+        rt = self.rt
+        snapshot = read_snapshot(
+            rt.db, rt.calendar, rt.strategies, rt.datasets, at=rt.clock.now(), mode=self.mode, sandbox=self.sandbox, version=self.version,
+            started_at=self.started_at, ready=self.ready, jobs=self.jobs, components=self.components(), benchmark=rt.settings.benchmark,
+        )  # fmt: skip
+        self._cached = (time.monotonic(), snapshot)
+        return snapshot
+
+
+def _probe(db: Database) -> tuple[bool, str]:
+    try:
+        version = db.schema_version()
+    except StoreError as error:
+        return False, str(error)
+    return True, f"schema {version}"
+
+
+def read_snapshot(
+    db: Database, calendar: Calendar, strategies: Mapping[str, Strategy], datasets: Mapping[str, Dataset], *, at: datetime,
+    mode: Literal["PAPER", "LIVE"], sandbox: bool, version: str, started_at: datetime, ready: bool, jobs: Sequence[Job],
+    components: Mapping[str, tuple[bool, str]], benchmark: str,
+) -> Snapshot:  # fmt: skip
+    """The snapshot from the record alone; any process may make one."""
+    navs = db.rows("nav_all")
+    balances = db.rows("ledger_balances")
+    last = navs[-1] if navs else None
+    peak = max((n["return_index"] for n in navs), default=1.0)
+    state = db.row("trading_state_last")
+    active = state is None or state["state"] == "ACTIVE"
+    cycle = db.row("cycle_last")
+    prices = _prices(db, cycle)
+    return Snapshot(
+        at=at, mode=mode, sandbox=sandbox, version=version, started_at=started_at, ready=ready, halted=not active,
+        halt_reason="" if active or state is None else f"{state['state']} by {state['actor']}: {state['reason']}",
+        nav_usd=last["nav_usd"] if last else None,
+        cash_usd=float(sum((b["amount"] for b in balances if b["unit"] == CASH and b["account"].startswith("sleeve:")), Decimal(0))) if balances else None,
+        day_return=last["return_index"] / navs[-2]["return_index"] - 1.0 if last and len(navs) > 1 else None,
+        return_total=last["return_index"] - 1.0 if last else None,
+        drawdown=last["return_index"] / peak - 1.0 if last else None,
+        gross=last["gross_frac"] if last else None,
+        benchmark=benchmark,
+        nav_history=[(n["session"], n["nav_usd"], n["benchmark"]) for n in navs],
+        sleeves=_sleeves(db, calendar, strategies, balances),
+        positions=_positions(balances, prices, last["nav_usd"] if last else 0.0),
+        last_cycle=_cycle(db, cycle),
+        orders=[_order(r) for r in db.rows("orders_latest", n=20)],
+        datasets=[_dataset(db, d, calendar, at) for d in datasets.values()],
+        jobs=_jobs(db, jobs, calendar, at),
+        components=components,
+    )  # fmt: skip
+
+
+def _prices(db: Database, cycle: Row | None) -> dict[str, float]:
+    """Latest known price by symbol, from fills and decision prices."""
+    return {r["symbol"]: float(r["price"]) for r in db.rows("latest_prices")} if cycle else {}
+
+
+def _sleeves(db: Database, calendar: Calendar, strategies: Mapping[str, Strategy], balances: Sequence[Row]) -> list[SleeveRow]:
+    marks = {r["sleeve"]: r for r in db.rows("sleeve_marks_last")}
+    evaluated = {r["sleeve"]: r["session"] for r in db.rows("evaluations_last", before=calendar.end)}
+    growth = {r["sleeve"]: r["growth"] for r in db.rows("shadow_growth")}
+    names = sorted({*strategies, *marks} - {"suspense"})
+    return [
+        SleeveRow(
+            name=name,
+            capital_frac=marks[name]["capital_frac"] if name in marks else 0.0,
+            nav_usd=marks[name]["nav_usd"] if name in marks else 0.0,
+            return_total=growth.get(name),
+            last_evaluated=evaluated.get(name),
+            next_due=calendar.next_due(strategies[name].rebalance, evaluated[name]) if name in strategies and name in evaluated else None,
+            positions=sum(b["account"] == f"sleeve:{name}" and b["unit"] != CASH for b in balances),
+        )
+        for name in names
+    ]
+
+
+def _positions(balances: Sequence[Row], prices: Mapping[str, float], nav: float) -> list[PositionRow]:
+    held: dict[str, list[Row]] = {}
+    for b in balances:
+        if b["account"].startswith("sleeve:") and b["unit"] != CASH:
+            held.setdefault(b["unit"], []).append(b)
+    rows = []
+    for symbol, parts in sorted(held.items()):
+        qty, price = float(sum(p["amount"] for p in parts)), prices.get(symbol, 0.0)
+        rows.append(
+            PositionRow(
+                symbol=symbol, qty=qty, price=price, market_value_usd=qty * price, weight=qty * price / nav if nav else 0.0,
+                sleeves=[p["account"].removeprefix("sleeve:") for p in parts],
+            )  # fmt: skip
+        )
+    return sorted(rows, key=lambda r: -abs(r["market_value_usd"]))
+
+
+def _cycle(db: Database, cycle: Row | None) -> CycleRow | None:
+    if cycle is None:
+        return None
+    counts = db.row("cycle_order_counts", cycle_id=cycle["cycle_id"]) or {"orders": 0, "notional_usd": 0.0}
+    allocation = cycle["allocation"]
+    nav = float(allocation["nav_usd"])
+    return CycleRow(
+        cycle_id=cycle["cycle_id"], at=cycle["at"], session=cycle["session"], rung=allocation.get("rung", allocation["reason"]),
+        orders=counts["orders"], notional_usd=counts["notional_usd"], turnover=counts["notional_usd"] / nav if nav else 0.0,
+        var95=allocation.get("var95"), bound=sorted({b["limit"] for b in allocation.get("bound", [])}),
+    )  # fmt: skip
+
+
+def _order(row: Row) -> OrderRow:
+    average = row["filled_avg_price"]
+    return OrderRow(
+        client_order_id=row["client_order_id"], at=row["updated_at"], symbol=row["symbol"], side=row["side"], qty=float(row["qty"]),
+        status=row["status"], filled_qty=float(row["filled_qty"]), filled_avg_price=None if average is None else float(average),
+    )  # fmt: skip
+
+
+def _dataset(db: Database, dataset: Dataset, calendar: Calendar, at: datetime) -> DatasetRow:
+    found = stats(db, dataset)
+    latest = found["latest_known_at"]
+    fresh = latest is not None and calendar.count(calendar.session_of(latest), calendar.session_of(at)) <= FRESH_SESSIONS + 1
+    return DatasetRow(name=dataset.name, rows=found["rows"], latest=found["latest_event_at"], fresh=fresh or dataset.schedule.startswith("cron: sat"))
+
+
+def _jobs(db: Database, jobs: Sequence[Job], calendar: Calendar, at: datetime) -> list[JobRow]:
+    ran: dict[str, dict[str, Any]] = {r["job"]: r for r in db.rows("job_latest")}
+    return [
+        JobRow(
+            name=job.name,
+            last=ran[job.name]["finished_at"] if job.name in ran else None,
+            outcome=ran[job.name]["status"] if job.name in ran else None,
+            next=next(occurrences(job.anchor, calendar, at, at + timedelta(days=14)), None),
+        )
+        for job in jobs
+    ]

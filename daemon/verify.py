@@ -1,0 +1,118 @@
+"""Re-derive recorded decisions from their stored inputs and say what does not come out as it was recorded."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import pandas as pd
+
+from daemon.calendar import Calendar
+from daemon.cycle import empty_history, history_hash, load_history
+from daemon.decision import CycleInput, Decision, decide
+from daemon.jobs import attempt
+from daemon.store.events import micros
+from daemon.store.postgres import Database
+from daemon.store.segments import Lake
+from daemon.store.view import Archive
+from daemon.verify_data import LakeUntil, last_ids
+from daemon.verify_record import compare, derived_record, stored_record
+from scrapers.base import Dataset
+from strategies.base import Strategy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What became of one decision when it was derived again.
+
+    ok: every recorded figure came out again. differences: a sentence for each that did not, the data's own first.
+    notes: what is worth knowing and changes nothing: other code, data imported since and left out.
+    """
+
+    cycle_id: str
+    session: date
+    ok: bool
+    differences: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def verify(
+    db: Database,
+    lake: Lake,
+    datasets: Mapping[str, Dataset],
+    strategies: Mapping[str, Strategy],
+    calendar: Calendar,
+    *,
+    last: int | None = None,
+    code_version: str = "",
+) -> list[Verdict]:
+    """Derive the last `last` decisions again (all when None), in order of session; nothing is written.
+
+    Each gets what it was given: its stored input, the shadow returns recorded before it, and the data versions that were
+    stored and known then; what was imported later under an earlier date is left out and noted. strategies: the whole
+    catalog, as stored decisions may be of strategies that are switched off now. code_version: this program's, to be noted
+    where another one decided.
+    """
+    ids = [row["cycle_id"] for row in db.rows("verify_cycle_ids", n=last)]
+    world = _World(db, lake, datasets, calendar)
+    return [_verify_one(world, strategies, cycle_id, code_version) for cycle_id in reversed(ids)]
+
+
+class _World:
+    """The data as it stood at one decision after another. Segments are read again only where data was added behind one."""
+
+    def __init__(self, db: Database, lake: Lake, datasets: Mapping[str, Dataset], calendar: Calendar) -> None:
+        self.db, self.calendar = db, calendar
+        self._lake, self._datasets = lake, datasets
+        self._archive = Archive(lake, datasets.values(), calendar)
+
+    def at(self, given: CycleInput) -> tuple[Archive, list[str], list[str]]:
+        """An archive with the view's instant set, what is missing from it, and what was left out of it."""
+        missing, added = self._changes(given)
+        if added:
+            self._archive = Archive(self._lake, self._datasets.values(), self.calendar)
+            missing, added = self._changes(given)
+        notes = [f"{name}: {n} versions were added since under earlier dates; derived without them" for name, n in added.items()]
+        if added:
+            until = last_ids(self._lake, self._datasets, given.versions_known, micros(given.at))
+            self._archive = Archive(LakeUntil(self._lake.directory, until), self._datasets.values(), self.calendar)
+            missing, _ = self._changes(given)
+        lost = [f"data: {n} versions of {name} that were known then are gone" for name, n in missing.items()]
+        return self._archive, lost, notes
+
+    def _changes(self, given: CycleInput) -> tuple[dict[str, int], dict[str, int]]:
+        """Versions lost and gained by dataset, against what the decision knew."""
+        self._archive.view(given.at)
+        now = self._archive.versions_known(micros(given.at))
+        names = sorted({*now, *given.versions_known})
+        more = {name: now.get(name, 0) - given.versions_known.get(name, 0) for name in names}
+        return {n: -d for n, d in more.items() if d < 0}, {n: d for n, d in more.items() if d > 0}
+
+
+def _verify_one(world: _World, strategies: Mapping[str, Strategy], cycle_id: str, code_version: str) -> Verdict:
+    row = world.db.row("cycle_get", cycle_id=cycle_id)
+    assert row is not None, f"cycle {cycle_id} was listed a moment ago"
+    given = CycleInput.from_json(row["input"])
+    notes = [] if code_version in ("", given.code_version) else [f"decided by {given.code_version}, derived by {code_version}"]
+    unknown = sorted({s.name for s in given.sleeves} - set(strategies))
+    if unknown:
+        difference = f"strategies: {', '.join(unknown)} not in the catalog any more, so that nothing can be derived"
+        return Verdict(cycle_id=cycle_id, session=row["session"], ok=False, differences=(difference,), notes=tuple(notes))
+    archive, differences, left_out = world.at(given)
+    history = _history(world.db, given)
+    if history_hash(history) != given.history_hash:
+        differences.append("history: the recorded shadow returns are not those that the decision saw")
+    decision = _derive(given, archive, history, strategies, world.calendar)
+    differences += compare(stored_record(world.db, row, given), derived_record(decision, given))
+    return Verdict(
+        cycle_id=cycle_id, session=row["session"], ok=not differences, differences=tuple(differences), notes=tuple(notes + left_out)
+    )
+
+
+def _history(db: Database, given: CycleInput) -> pd.DataFrame:
+    """Shadow returns up to the session that the books had reached: later ones are results of this decision."""
+    reached = [s.book.session for s in given.sleeves if s.book.session is not None]
+    return load_history(db, max(reached) + timedelta(days=1)) if reached else empty_history()
+
+
+def _derive(given: CycleInput, archive: Archive, history: pd.DataFrame, strategies: Mapping[str, Strategy], calendar: Calendar) -> Decision:
+    return decide(given, archive.view(given.at), history, strategies, calendar, attempt)

@@ -1,0 +1,115 @@
+"""The stored rows behind a score: who, what, when it happened, when it became known, and where it can be read again."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from daemon.store.panel import RANK
+from daemon.store.postgres import Database
+from daemon.store.rows import Row, versions_by_identity, versions_by_key
+from daemon.store.view import BARS
+from scrapers.base import Dataset
+
+# Columns that say who did what for how much, under the names that datasets give them; the first that has a value counts.
+WHO = ("member", "insider", "person", "author", "agency", "company", "name")
+WHAT = ("transaction", "transaction_type", "kind", "form", "title")
+AMOUNT = ("amount_text", "amount_usd", "value_usd", "amount_low_usd")
+TIMES = ("row_key", "event_at", "known_at", "fetched_at")
+DAY_S = 86_400.0
+
+
+def evidence(db: Database, datasets: Mapping[str, Dataset], cycle_id: str, sleeve: str, symbol: str, at: datetime) -> list[dict[str, Any]]:
+    """Every row that a sleeve's score of a symbol rests on, largest contribution first, in the version known at `at`.
+
+    A row that is not stored any more is named with `found` false, never left out.
+    """
+    recorded = db.rows("why_evidence", cycle_id=cycle_id, sleeve=sleeve, symbol=symbol)
+    by_dataset: dict[str, list[str]] = {}
+    for row in recorded:
+        by_dataset.setdefault(row["dataset"], []).append(row["row_key"])
+    found = {name: _versions(db, datasets.get(name), keys) for name, keys in by_dataset.items()}
+    return [_item(datasets.get(r["dataset"]), r, found[r["dataset"]].get(r["row_key"], []), at) for r in recorded]
+
+
+def add_up(items: Iterable[Mapping[str, Any]], score: float | None) -> dict[str, Any]:
+    """The sum of contributions beside the score that they should make; `matches` allows for rounding in the sum alone."""
+    contributions = [float(i["contribution"]) for i in items]
+    total = math.fsum(contributions)
+    scale = max([1.0, *map(abs, contributions)])
+    return {"sum": total, "score": score, "matches": score is not None and abs(total - score) <= 1e-9 * scale}
+
+
+def _versions(db: Database, dataset: Dataset | None, keys: Sequence[str]) -> dict[str, list[Row]]:
+    """Stored versions by row key as it stands in the evidence."""
+    grouped: dict[str, list[Row]] = {}
+    if dataset is None:
+        return grouped
+    if dataset.name != BARS:
+        for row in versions_by_key(db, dataset, keys):
+            grouped.setdefault(row["row_key"], []).append(row)
+        return grouped
+    bars = [bar for key in keys if (bar := _bar_of(key)) is not None]
+    identities = [(symbol, session, kind) for symbol, session in bars for kind in RANK]
+    for row in versions_by_identity(db, dataset, identities):
+        grouped.setdefault(f"{row['symbol']}@{row['session'].isoformat()}", []).append(row)
+    return {key: _one_series(rows) for key, rows in grouped.items()}
+
+
+def _bar_of(key: str) -> tuple[str, date] | None:
+    symbol, _, day = key.rpartition("@")
+    try:
+        return symbol, date.fromisoformat(day)
+    except ValueError:
+        return None
+
+
+def _one_series(rows: Sequence[Row]) -> list[Row]:
+    """The versions of the series that views use where a bar came in several adjustments: the one that was known first."""
+    first = min(rows, key=lambda r: (r["known_at"], RANK[r["adjustment"]]))
+    return [r for r in rows if r["adjustment"] == first["adjustment"]]
+
+
+def _item(dataset: Dataset | None, recorded: Row, versions: Sequence[Row], at: datetime) -> dict[str, Any]:
+    used = [v for v in versions if v["known_at"] <= at]
+    item = {
+        "dataset": recorded["dataset"],
+        "row_key": recorded["row_key"],
+        "contribution": recorded["contribution"],
+        "found": bool(versions),
+        "known_in_time": bool(used),
+    }
+    if not versions:
+        return item
+    row = used[-1] if used else versions[0]
+    told = _bar(row) if recorded["dataset"] == BARS else _event(row)
+    later = [v["known_at"] for v in versions if v["known_at"] > row["known_at"]]
+    return {
+        **item,
+        **told,
+        "event_at": row["event_at"].isoformat(),
+        "known_at": row["known_at"].isoformat(),
+        "lag_days": round((row["known_at"] - row["event_at"]).total_seconds() / DAY_S, 2),
+        "fetched_at": row["fetched_at"].isoformat(),
+        "revised_at": later[0].isoformat() if later else None,
+        "source_url": row.get("source_url") or (dataset.source_url if dataset else ""),
+        "row": {name: plain(value) for name, value in row.items() if name not in TIMES},
+    }
+
+
+def _bar(row: Row) -> dict[str, Any]:
+    kind = str(row["adjustment"]).replace("_", " ")
+    return {"who": row["symbol"], "what": f"bar of {row['session'].isoformat()} ({kind})", "amount": f"{row['close']:.6g} USD at the close"}
+
+
+def _event(row: Row) -> dict[str, Any]:
+    who, what, amount = (next((row[n] for n in names if row.get(n) not in (None, "")), None) for names in (WHO, WHAT, AMOUNT))
+    return {"who": plain(who), "what": plain(what), "amount": f"{amount:,.0f} USD" if isinstance(amount, float) else plain(amount)}
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON knows it: dates and instants in ISO form, exact decimals as text."""
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return value.isoformat() if isinstance(value, date) else value

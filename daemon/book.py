@@ -136,7 +136,8 @@ class TradingBook:
         with self._db.transaction():
             self._db.copy("copy_fills", outbox.fills)
             self.write_transactions(outbox.transactions)
-            self._db.run_many("order_update", [_update(o, now, o.client_order_id in done) for o in changed])
+            if changed:
+                self._db.run("orders_update", updated_at=now, orders=[_update(o, o.client_order_id in done) for o in changed])
         for order in changed:
             order.changed = False
             if order.broker_order_id:
@@ -192,15 +193,14 @@ def _cross(row: Row) -> PendingCross:
     )
 
 
-def _update(order: OpenOrder, now: datetime, settled: bool) -> dict[str, Any]:
+def _update(order: OpenOrder, settled: bool) -> dict[str, Any]:
     return {
         "client_order_id": order.client_order_id,
         "status": order.status,
         "broker_order_id": order.broker_order_id,
-        "filled_qty": order.filled_qty,
-        "filled_avg_price": order.filled_avg_price,
-        "sent_at": order.sent_at,
-        "updated_at": now,
+        "filled_qty": str(order.filled_qty),
+        "filled_avg_price": None if order.filled_avg_price is None else str(order.filled_avg_price),
+        "sent_at": None if order.sent_at is None else order.sent_at.isoformat(),
         "lookups": order.lookups,
         "reason": order.reason,
         "settled": settled,

@@ -185,11 +185,11 @@ class Cycles:
             memory.sleeves[book.sleeve].cycles += 1
         _remember_targets(memory.sleeves, decision.evaluations)
         memory.history = extend(memory.history, decision.marks)
-        if decision.allocation is not None:
-            memory.capital = {str(k): float(v) for k, v in decision.allocation.capital.items()}
         with self._rt.db.transaction():
             _save_states(self._rt, memory)
-            self._rt.db.run("meta_set", key="capital", value=memory.capital)
+            if decision.allocation is not None:
+                memory.capital = {str(k): float(v) for k, v in decision.allocation.capital.items()}
+                self._rt.db.run("meta_set", key="capital", value=memory.capital)
 
 
 def _remember_targets(sleeves: Mapping[str, SleeveMemory], evaluations: Sequence[Evaluation]) -> None:
@@ -200,16 +200,11 @@ def _remember_targets(sleeves: Mapping[str, SleeveMemory], evaluations: Sequence
 
 
 def _save_states(rt: Runtime, memory: Memory) -> None:
-    rt.db.run_many(
-        "shadow_state_set",
-        [
-            {
-                "sleeve": name,
-                "state": {"book": m.book.as_json(), "cycles": m.cycles, "last_due": m.last_due.isoformat() if m.last_due else None},
-            }
-            for name, m in sorted(memory.sleeves.items())
-        ],
-    )
+    states = {
+        name: {"book": m.book.as_json(), "cycles": m.cycles, "last_due": m.last_due.isoformat() if m.last_due else None}
+        for name, m in sorted(memory.sleeves.items())
+    }
+    rt.db.run("shadow_states_set", states=states)
 
 
 def history_hash(history: pd.DataFrame) -> str:

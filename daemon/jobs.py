@@ -42,6 +42,10 @@ class JobRunner:
         """Run again an occurrence that a killed process had claimed; "claimed" for a job that no longer exists."""
         return self.run(name, at, self._works[name], query="job_reclaim") if name in self._works else "claimed"
 
+    def run_now(self, name: str, at: datetime) -> str:
+        """Run a declared job for an instant of its own."""
+        return self.run(name, at, self._works[name])
+
     def run(self, name: str, at: datetime, work: Work, *, ledgered: bool = True, query: str = "job_claim") -> str:
         """Run one occurrence; its outcome: success, failed, skipped, or "claimed" when another run has it."""
         run_id = secrets.token_hex(8)

@@ -81,10 +81,7 @@ class Daemon:
         started_at = SystemClock().now()
         self._configure_log()
         self._take_signals()
-        surface = Surface(
-            started_at=started_at, version=compose.code_version(), token=self.settings.api_token.get_secret_value() if self.settings.api_token else None,
-            sandbox=self.sandbox, mode="PAPER",
-        )  # fmt: skip
+        surface = self._surface(started_at)
         http = HttpServer(create_app(surface, hosts=[self.settings.listen_host]), self.settings.listen_host, self.settings.listen_port)
         installation = self._installation()
         try:
@@ -97,6 +94,23 @@ class Daemon:
         finally:
             self._shut_down(installation, http)
         return 0
+
+    @contextmanager
+    def prepared(self) -> Iterator[Runtime]:
+        """A recovered runtime without jobs, pages or signals, for a single piece of work."""
+        self._configure_log()
+        installation = self._installation()
+        try:
+            installation.lock()
+            yield self._assemble(installation, self._surface(SystemClock().now()))
+        finally:
+            self._shut_down(installation, None)
+
+    def _surface(self, started_at: datetime) -> Surface:
+        token = self.settings.api_token
+        return Surface(
+            started_at=started_at, version=compose.code_version(), token=token.get_secret_value() if token else None, sandbox=self.sandbox, mode="PAPER"
+        )
 
     def _installation(self) -> Installation:
         uri = self.settings.pg_uri
@@ -143,6 +157,16 @@ class Daemon:
             raise Stopping
 
     def _work(self, installation: Installation, surface: Surface) -> None:
+        rt = self._assemble(installation, surface)
+        runner = JobRunner(rt.db, rt.clock, rt.metrics)
+        jobs = surface.jobs = build_jobs(rt, runner)
+        self._rerun_interrupted(rt, runner)
+        self._ready(rt, surface, jobs)
+        with self._heart(rt):
+            self._run_jobs(rt, runner, jobs)
+
+    def _assemble(self, installation: Installation, surface: Surface) -> Runtime:
+        """Everything up to a runtime that is level with the broker and has its history."""
         self._phase(surface, "opening the database")
         db, lake = installation.database(), installation.lake()
         prepare(db, lake, DATASETS.values())
@@ -164,12 +188,7 @@ class Daemon:
         self._recover(rt)
         self._phase(surface, "collecting history")
         self._backfill(rt, surface)
-        runner = JobRunner(rt.db, rt.clock, rt.metrics)
-        jobs = surface.jobs = build_jobs(rt, runner)
-        self._rerun_interrupted(rt, runner)
-        self._ready(rt, surface, jobs)
-        with self._heart(rt):
-            self._run_jobs(rt, runner, jobs)
+        return rt
 
     def _outside(self) -> tuple[Clock, str, str, str, str | None]:
         """Clock, broker key, secret and URL, and the twin's URL in the sandbox."""
@@ -318,9 +337,10 @@ class Daemon:
         while not self._stop.is_set():
             time.sleep(0.1)
 
-    def _shut_down(self, installation: Installation, http: HttpServer) -> None:
-        log.info("daemon.stopping", reason="signal" if self._stop.is_set() else "failed")
-        http.stop()
+    def _shut_down(self, installation: Installation, http: HttpServer | None) -> None:
+        log.info("daemon.stopping", reason="signal" if self._stop.is_set() else "done")
+        if http is not None:
+            http.stop()
         for service in self._services:
             service.stop()
         installation.close()

@@ -79,7 +79,8 @@ def _row(rt: Runtime, session: date, at: datetime, view: View, prices: dict[str,
     contributed = -float(rt.book.ledger.counterparty("equity").get(CASH, Decimal(0)))
     before = rt.db.row("meta_get", key="contributed")
     flow = contributed - (float(before["value"]) if before else 0.0)
-    rt.db.run("meta_set", key="contributed", value=repr(contributed))
+    if flow or before is None:
+        rt.db.run("meta_set", key="contributed", value=repr(contributed))
     base = (last["nav_usd"] if last else 0.0) + flow
     held = [float(q * prices.get(s, Decimal(0))) for s, q in rt.book.ledger.account_positions().items()]
     returns = asset_returns(view, [rt.settings.benchmark])

@@ -62,6 +62,7 @@ def replay(
     known_until: datetime | None,
     code_version: str,
     progress: Progress,
+    sandbox: bool = False,
 ) -> ReplayResult:
     """Run the sessions of [start, end] in a scratch schema and gather the result.
 

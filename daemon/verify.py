@@ -63,21 +63,25 @@ class _World:
     def __init__(self, db: Database, lake: Lake, datasets: Mapping[str, Dataset], calendar: Calendar) -> None:
         self.db, self.calendar = db, calendar
         self._lake, self._datasets = lake, datasets
+        self._left_out: tuple[str, ...] = ()
         self._archive = Archive(lake, datasets.values(), calendar)
 
     def at(self, given: CycleInput) -> tuple[Archive, list[str], list[str]]:
-        """An archive with the view's instant set, what is missing from it, and what was left out of it."""
+        """An archive at the decision's instant, what is missing from it, and what was left out of it."""
         missing, added = self._changes(given)
-        if added:
-            self._archive = Archive(self._lake, self._datasets.values(), self.calendar)
-            missing, added = self._changes(given)
-        notes = [f"{name}: {n} versions were added since under earlier dates; derived without them" for name, n in added.items()]
+        if self._left_out and (missing or added):
+            missing, added = self._reread(given, {})
         if added:
             until = last_ids(self._lake, self._datasets, given.versions_known, micros(given.at))
-            self._archive = Archive(LakeUntil(self._lake.directory, until), self._datasets.values(), self.calendar)
-            missing, _ = self._changes(given)
+            missing, _ = self._reread(given, until)
         lost = [f"data: {n} versions of {name} that were known then are gone" for name, n in missing.items()]
+        notes = [f"{name}: versions were added since under earlier dates; derived without them" for name in self._left_out]
         return self._archive, lost, notes
+
+    def _reread(self, given: CycleInput, until: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
+        self._left_out = tuple(sorted(until))
+        self._archive = Archive(LakeUntil(self._lake.directory, until), self._datasets.values(), self.calendar)
+        return self._changes(given)
 
     def _changes(self, given: CycleInput) -> tuple[dict[str, int], dict[str, int]]:
         """Versions lost and gained by dataset, against what the decision knew."""

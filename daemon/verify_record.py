@@ -24,10 +24,10 @@ MOST_OF_A_KIND = 20
 def stored_record(db: Database, cycle: Row, given: CycleInput) -> Record:
     """What was recorded with a cycle. Keys are what a figure is about, in words."""
     key = {"cycle_id": given.cycle_id}
-    shares = defaultdict(dict)
+    shares: dict[str, dict[str, Decimal]] = defaultdict(dict)
     for r in db.rows("verify_order_shares", **key):
         shares[r["client_order_id"]][r["sleeve"]] = r["qty"]
-    transfers = [f"transfer:{given.cycle_id}:{name}" for name in given.holdings]
+    transfers = " ".join(f"transfer:{given.cycle_id}:{name}" for name in given.holdings)
     return {
         "decision": {
             "hash": (cycle["decision_hash"],),
@@ -41,7 +41,7 @@ def stored_record(db: Database, cycle: Row, given: CycleInput) -> Record:
         "evidence": {_evidence_key(**r): (r["n"], r["contribution"]) for r in db.rows("verify_evidence", **key)},
         "allocation": _flat({k: v for k, v in cycle["allocation"].items() if k not in ("reason", "nav_usd")}),
         "weight": {f"{r['sleeve']} {r['symbol']}": (r["weight"],) for r in db.rows("verify_sleeve_weights", **key)},
-        "order": {r["symbol"]: tuple(r[n] for n in ORDER) + (dict(shares[r["client_order_id"]]),) for r in db.rows("verify_orders", **key)},
+        "order": {r["symbol"]: (*(r[n] for n in ORDER), shares[r["client_order_id"]]) for r in db.rows("verify_orders", **key)},
         "cross": {r["symbol"]: (_decimals(r["shares"]), r["decision_price"]) for r in db.rows("verify_crosses", **key)},
         "transfer": {
             r["account"].removeprefix("sleeve:"): (r["amount"],) for r in db.rows("verify_transfers", ids=transfers) if r["unit"] == CASH
@@ -70,9 +70,7 @@ def derived_record(decision: Decision, given: CycleInput) -> Record:
         "allocation": _flat(allocation_json(decision.allocation)),
         "weight": dict(_weights(decision)),
         "order": {
-            p.request.symbol: (p.request.client_order_id, p.request.side, p.request.qty, p.request.type, p.request.time_in_force)
-            + (p.decision_price, dict(p.shares))
-            for p in decision.plan.orders
+            p.request.symbol: (*(getattr(p.request, n) for n in ORDER[:-1]), p.decision_price, dict(p.shares)) for p in decision.plan.orders
         },
         "cross": {c.symbol: (dict(c.shares), c.decision_price) for c in decision.plan.crosses},
         "transfer": {t.sleeve: (t.amount,) for t in decision.plan.transfers if t.amount},

@@ -25,14 +25,13 @@ def versions_by_key(db: Database, dataset: Dataset, keys: Iterable[str]) -> list
 
     Columns: row_key (text), event_at, known_at, fetched_at and the dataset's own.
     """
-    known = [key for key in keys if _is_key(key)]
-    return _versions(db, dataset, sql.SQL("row_key = ANY({}::uuid[])").format(sql.Literal(known))) if known else []
+    known = sql.SQL(", ").join(sql.SQL("{}::uuid").format(sql.Literal(key)) for key in keys if _is_key(key))
+    return _versions(db, dataset, known)
 
 
 def versions_by_identity(db: Database, dataset: Dataset, identities: Sequence[Sequence[Any]]) -> list[Row]:
     """Every version of the rows with those values in the dataset's key columns, in the order of its `key`."""
-    keys = sql.SQL(", ").join(_key_of(dataset, identity) for identity in identities)
-    return _versions(db, dataset, sql.SQL("row_key IN ({})").format(keys)) if identities else []
+    return _versions(db, dataset, sql.SQL(", ").join(_key_of(dataset, identity) for identity in identities))
 
 
 def _is_key(text: str) -> bool:
@@ -46,16 +45,16 @@ def _is_key(text: str) -> bool:
 def _key_of(dataset: Dataset, identity: Sequence[Any]) -> sql.Composed:
     """The row key of key values, as `datasets.append` derives it."""
     kinds = columns(dataset)
-    cells = [sql.SQL("{}::{}").format(sql.Literal(v), sql.SQL(kinds[c])) for c, v in zip(dataset.key, identity, strict=True)]  # type: ignore[arg-type]
+    cells = [sql.SQL("{}::{}").format(sql.Literal(v), sql.SQL(kinds[c])) for c, v in zip(dataset.key, identity, strict=True)]
     return sql.SQL("md5(ROW({})::text)::uuid").format(sql.SQL(", ").join(cells))
 
 
-def _versions(db: Database, dataset: Dataset, condition: sql.Composed) -> list[Row]:
-    if not table_exists(db, dataset):
+def _versions(db: Database, dataset: Dataset, keys: sql.Composed) -> list[Row]:
+    if not list(keys) or not table_exists(db, dataset):
         return []
     names = sql.SQL(", ").join(map(sql.Identifier, columns(dataset)))
-    query = sql.SQL("SELECT row_key::text AS row_key, event_at, known_at, fetched_at, {} FROM {} WHERE {} ORDER BY known_at, id").format(
-        names, sql.Identifier(dataset.name), condition
+    query = sql.SQL("SELECT row_key::text AS row_key, event_at, known_at, fetched_at, {} FROM {} WHERE row_key IN ({}) ORDER BY known_at, id").format(
+        names, sql.Identifier(dataset.name), keys
     )
     with db.connection() as connection:
         return connection.execute(query).fetchall()

@@ -4,6 +4,7 @@ Disclosures count from the moment they were public, never from the trade. Under 
 as ranges, so a disclosure is worth the midpoint of its range, or the lower bound where the range is open-ended.
 """
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -18,14 +19,16 @@ FULL_AT_NAMES = 10
 """With fewer names than this the sleeve is invested in proportion to their number."""
 
 SIGN = {"purchase": 1.0, "sale": -1.0, "sale_full": -1.0, "sale_partial": -1.0}
+READ = ("row_key", "symbol", "transaction", "occurrence", "amount_low_usd", "amount_high_usd", "asset_type", "asset_description")
 STOCK_TYPES = ("", "stock", "st", "cs", "common stock")
-NOT_A_STOCK = (
+NOT_A_STOCK = re.compile(
     r"(?:call|put|stock) options?\b|- options?\b|option type|\bstrike\b"  # options
     r"|\bcpn\b|\bmtn\b|\bbonds?\b|\bnotes?\b|\bdebentures?\b|\bpfd\b|\d ?%"  # bonds and preferreds
-    r"|\betfs?\b|\betns?\b|\bfunds?\b|\bishares\b|\bspdr\b|\bproshares\b|\bpowershares\b|\bvanguard\b|\bqqq\b|\bfirst trust\b|\bgrayscale\b"
+    r"|\betfs?\b|\betns?\b|\bfunds?\b|\bishares\b|\bspdr\b|\bproshares\b|\bpowershares\b|\bvanguard\b|\bqqq\b|\bfirst trust\b|\bgrayscale\b",
+    re.IGNORECASE,
 )
 """House filings carry no asset type, so that options, bonds and funds are told from stocks by their description."""
-NOT_A_STOCK_TICKER = r"[A-Z]{4}X|.+\.PR[A-Z]?"
+NOT_A_STOCK_TICKER = re.compile(r"[A-Z]{4}X|.+\.PR[A-Z]?")
 """Mutual funds (five letters ending in X) and preferred series."""
 
 
@@ -65,26 +68,31 @@ def signed_trades(events: pd.DataFrame) -> pd.DataFrame:
     Left out by rule: exchanges, options, bonds, funds, rows without a ticker or an amount, and exact repetitions inside
     a filing. A range counts at its midpoint, an open-ended one at its lower bound.
     """
-    rows = events[(events["occurrence"] == 0) & events["transaction"].isin(list(SIGN))]
-    rows = rows[rows["symbol"].notna() & rows["amount_low_usd"].notna()]
-    rows = rows[_is_stock(rows)].drop_duplicates("row_key")
-    low = rows["amount_low_usd"].astype("float64")
-    high = rows["amount_high_usd"].astype("float64").fillna(low)
-    sign = rows["transaction"].map(SIGN).astype("float64")
-    signed = pd.DataFrame({"row_key": rows["row_key"], "symbol": rows["symbol"], "signed_usd": sign * (low + high) / 2.0})
-    return signed.sort_values(["symbol", "row_key"], ignore_index=True)
+    found: dict[str, tuple[str, str, float]] = {}
+    for key, symbol, transaction, occurrence, low, high, kind, description in zip(*(events[c].tolist() for c in READ), strict=True):
+        if occurrence != 0 or transaction not in SIGN or _is_missing(symbol) or _is_missing(low) or key in found:
+            continue
+        if _is_stock(symbol, "" if _is_missing(kind) else kind, "" if _is_missing(description) else description):
+            top = low if _is_missing(high) else high
+            found[key] = (symbol, key, SIGN[transaction] * (float(low) + float(top)) / 2.0)
+    rows = sorted(found.values())
+    return pd.DataFrame(
+        {
+            "row_key": pd.Series([key for _, key, _ in rows], dtype="object"),
+            "symbol": pd.Series([symbol for symbol, _, _ in rows], dtype="object"),
+            "signed_usd": pd.Series([usd for _, _, usd in rows], dtype="float64"),
+        }
+    )
 
 
-def _is_stock(rows: pd.DataFrame) -> "pd.Series[bool]":
-    """Which rows are about common stock, by asset type, description and the form of the ticker."""
-    typed = _text(rows["asset_type"]).str.strip().str.lower().isin(STOCK_TYPES)
-    described = _text(rows["asset_description"]).str.contains(NOT_A_STOCK, case=False, regex=True)
-    return typed & ~described & ~_text(rows["symbol"]).str.fullmatch(NOT_A_STOCK_TICKER)
+def _is_stock(symbol: str, kind: str, description: str) -> bool:
+    """Whether a disclosure is about common stock, by asset type, description and the form of the ticker."""
+    typed = kind.strip().lower() in STOCK_TYPES
+    return typed and not NOT_A_STOCK.search(description) and not NOT_A_STOCK_TICKER.fullmatch(symbol)
 
 
-def _text(column: "pd.Series[Any]") -> "pd.Series[str]":
-    """A text column with nothing missing, whatever type an all-empty one arrived in."""
-    return column.astype("object").where(column.notna(), "").astype("str")
+def _is_missing(value: Any) -> bool:
+    return value is None or value != value
 
 
 def _not_tradable(view: DataView, symbols: list[str], min_price: float) -> dict[str, str]:

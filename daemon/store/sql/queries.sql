@@ -151,11 +151,15 @@ WHERE NOT o.settled ORDER BY 1, 2
 -- name: order_shares_get
 SELECT sleeve, qty FROM order_shares WHERE client_order_id = %(client_order_id)s ORDER BY sleeve
 
--- name: order_update
-UPDATE orders SET status = %(status)s, broker_order_id = %(broker_order_id)s, filled_qty = %(filled_qty)s,
-    filled_avg_price = %(filled_avg_price)s, sent_at = %(sent_at)s, updated_at = %(updated_at)s,
-    lookups = %(lookups)s, reason = %(reason)s, settled = %(settled)s
-WHERE client_order_id = %(client_order_id)s
+-- name: orders_update
+UPDATE orders o SET status = u.status, broker_order_id = u.broker_order_id, filled_qty = u.filled_qty,
+    filled_avg_price = u.filled_avg_price, sent_at = u.sent_at, updated_at = %(updated_at)s,
+    lookups = u.lookups, reason = u.reason, settled = u.settled
+FROM jsonb_to_recordset(%(orders)s) AS u (
+    client_order_id text, status text, broker_order_id text, filled_qty numeric, filled_avg_price numeric,
+    sent_at timestamptz, lookups integer, reason text, settled boolean
+)
+WHERE o.client_order_id = u.client_order_id
 
 -- name: crosses_open
 SELECT cross_id, cycle_id, session, symbol, shares, decision_price FROM crosses WHERE booked_at IS NULL ORDER BY cross_id
@@ -209,8 +213,8 @@ SELECT sleeve, session, return_frac FROM shadow_marks WHERE session >= %(since)s
 -- name: shadow_states_all
 SELECT sleeve, state FROM shadow_states ORDER BY sleeve
 
--- name: shadow_state_set
-INSERT INTO shadow_states (sleeve, state) VALUES (%(sleeve)s, %(state)s)
+-- name: shadow_states_set
+INSERT INTO shadow_states (sleeve, state) SELECT key, value FROM jsonb_each(%(states)s)
 ON CONFLICT (sleeve) DO UPDATE SET state = excluded.state
 
 -- name: breaks_open
@@ -380,7 +384,7 @@ SELECT symbol, shares, decision_price FROM crosses WHERE cross_id = 'cross:' || 
 
 -- name: verify_transfers
 SELECT e.account, e.unit, e.amount FROM ledger_entries e
-WHERE e.transaction_id = ANY(%(ids)s) AND e.account = 'sleeve:' || split_part(e.transaction_id, ':', 3)
+WHERE e.transaction_id = ANY(string_to_array(%(ids)s, ' ')) AND e.account = 'sleeve:' || split_part(e.transaction_id, ':', 3)
 
 -- name: verify_shadow_marks
 SELECT sleeve, session, return_frac, turnover_frac FROM shadow_marks WHERE session > %(after)s AND session < %(before)s

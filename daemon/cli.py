@@ -21,7 +21,9 @@ from strategies.errors import StrategyError
 app = typer.Typer(add_completion=True, no_args_is_help=False, pretty_exceptions_enable=False, help="allocd, a portfolio-allocation daemon.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Sandbox = Annotated[bool | None, typer.Option("--sandbox/--main", help="Which store: the sandbox's or the main one. Default: what `run` would use.")]
+Sandbox = Annotated[
+    bool | None, typer.Option("--sandbox/--main", help="Which store: the sandbox's or the main one. Default: what `run` would use.")
+]
 
 USAGE_ERROR = typer.BadParameter.__mro__[1]
 """What typer raises for a wrong verb or option; it has no public name of its own."""
@@ -31,7 +33,7 @@ _load: Callable[[], Settings]
 
 def main(load: Callable[[], Settings]) -> int:
     """Run the command line. Foreseen errors become one line on stderr and the documented exit code."""
-    global _load  # noqa: PLW0603  typer's callbacks take no context of ours
+    global _load
     _load = load
     try:
         app(standalone_mode=False)
@@ -102,7 +104,9 @@ def replay(
     start: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First session.")],
     end: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session.")],
     out: Annotated[Path | None, typer.Option(help="Directory for summary.json, orders.csv, nav.csv and report.html.")] = None,
-    known_until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%z"], help="Forget what became known later.")] = None,
+    known_until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%z"], help="Forget what became known later.")
+    ] = None,
     as_json: AsJson = False,
     sandbox: Annotated[bool, typer.Option("--sandbox", help="Replay the sandbox's own data.")] = False,
 ) -> None:
@@ -141,7 +145,9 @@ def why(
 
 @app.command()
 def verify(
-    last: Annotated[int | None, typer.Option(min=1, help="Only the newest N decisions.")] = None, as_json: AsJson = False, sandbox: Sandbox = None
+    last: Annotated[int | None, typer.Option(min=1, help="Only the newest N decisions.")] = None,
+    as_json: AsJson = False,
+    sandbox: Sandbox = None,
 ) -> None:
     """Re-derive stored decisions from their recorded input and compare: exit 0 identical, 3 different."""
     raise typer.Exit(_module("verbs").verify(_load(), last, as_json, sandbox))
@@ -214,7 +220,9 @@ def twin(
 ) -> None:  # fmt: skip
     """Serve the doubles of the outside data services over the generated market (SYNTHETIC)."""
     sandbox = _module("sandbox")
-    sandbox.serve_twin(_market(sandbox, seed, symbols, start.date(), history), host=host, port=port, realtime=realtime, ready_file=ready_file)
+    sandbox.serve_twin(
+        _market(sandbox, seed, symbols, start.date(), history), host=host, port=port, realtime=realtime, ready_file=ready_file
+    )
 
 
 def _market(sandbox: Any, seed: int, symbols: int, start: date, history: int) -> Any:

@@ -1,6 +1,7 @@
 """Putting a runtime together: which strategies, which sources, which broker. No work is done here."""
 
 import difflib
+import secrets
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -31,6 +32,16 @@ TWIN_ROUTES = ("https://api.quiverquant.com", "https://data.alpaca.markets", "ht
 PACED_SETTLES = ("open+1m", "open+30m", "close+1m")
 
 
+def order_prefix(db: Database, *, sandbox: bool) -> str:
+    """What every client_order_id of this installation starts with: its own, so that a second one on the same account never meets its ids."""
+    known = db.row("meta_get", key="installation")
+    if known is None:
+        db.run("meta_set", key="installation", value=f'"{secrets.token_hex(2)}"')
+        known = db.row("meta_get", key="installation")
+    assert known is not None
+    return f"{'sandbox' if sandbox else 'allocd'}{known['value']}"
+
+
 def code_version() -> str:
     """Version and revision of this program."""
     return f"{VERSION}+{revision(CHECKOUT)}"
@@ -42,7 +53,9 @@ def enabled(settings: Settings) -> tuple[dict[str, Strategy], dict[str, dict[str
     for name in (*names, *settings.strategy_params):
         if name not in CATALOG:
             near = difflib.get_close_matches(name, CATALOG, n=1, cutoff=0.0)
-            raise StartRefused(f"ALLOCD_STRATEGIES or ALLOCD_STRATEGY_PARAMS names {name!r}, which is not in the catalog; the nearest is {near[0]!r}")
+            raise StartRefused(
+                f"ALLOCD_STRATEGIES or ALLOCD_STRATEGY_PARAMS names {name!r}, which is not in the catalog; the nearest is {near[0]!r}"
+            )
     try:
         params = {name: resolve_params(CATALOG[name], settings.strategy_params.get(name)) for name in sorted(names)}
     except StrategyError as error:

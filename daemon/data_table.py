@@ -39,7 +39,9 @@ def datasets_table(db: Database, datasets: Mapping[str, Dataset], lake: Lake, no
     return [_line(db, dataset, lake, now, rejected.get(name, {}), fetched.get(name, {})) for name, dataset in sorted(datasets.items())]
 
 
-def _line(db: Database, dataset: Dataset, lake: Lake, now: datetime, rejected: dict[str, int], fetched: Mapping[str, Any]) -> dict[str, Any]:
+def _line(
+    db: Database, dataset: Dataset, lake: Lake, now: datetime, rejected: dict[str, int], fetched: Mapping[str, Any]
+) -> dict[str, Any]:
     have = stats(db, dataset) if table_exists(db, dataset) else {}
     known = have.get("latest_known_at")
     return {
@@ -61,7 +63,7 @@ def _line(db: Database, dataset: Dataset, lake: Lake, now: datetime, rejected: d
 
 def _sealed(lake: Lake, name: str) -> int | None:
     try:
-        return sum(pq.read_metadata(segment.path).num_rows for segment in lake.segments(name))
+        return sum(int(pq.read_metadata(segment.path).num_rows) for segment in lake.segments(name))
     except (pa.ArrowInvalid, OSError):
         return None
 
@@ -77,7 +79,7 @@ def show(lake: Lake, dataset: Dataset, *, symbol: str | None = None, asof: datet
     table = lake.read(dataset, known_until_us=None if asof is None else micros(asof))
     if symbol is not None:
         table = table.filter(pc.equal(table.column(SYMBOL), symbol.strip().upper()))
-    frame = table.take(pa.array(_newest(table, limit), type=pa.int64())).to_pandas()
+    frame: pd.DataFrame = table.take(pa.array(_newest(table, limit), type=pa.int64())).to_pandas()
     return frame[["event_at", "known_at", *columns(dataset), "row_key"]]
 
 

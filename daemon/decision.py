@@ -18,7 +18,7 @@ import pandas as pd
 
 from daemon.calendar import Calendar
 from daemon.shadow import ShadowBook, ShadowMark, roll
-from daemon.store.view import View
+from daemon.store.view import NO_HOLDINGS, View
 from execution.planning import Plan, PlanningOptions, SleeveState, plan
 from risk.allocate import allocate
 from risk.base import Allocation, RiskLimits
@@ -222,8 +222,7 @@ def _held(sleeve: SleeveInput, due: date) -> Evaluation:
 
 
 def _evaluate(sleeve: SleeveInput, strategy: Strategy, due: date, view: View, attempt: Attempt) -> Evaluation:
-    previous = pd.Series(dict(sleeve.targets), dtype="float64")
-    own = view.for_sleeve(previous, pd.DataFrame({"qty": [], "market_value_usd": []}))
+    own = view.for_sleeve(_series(sleeve.targets), NO_HOLDINGS)
     result = attempt(sleeve.name, lambda: strategy.run(own, **sleeve.params))
     if isinstance(result, str):
         return Evaluation(sleeve=sleeve.name, due_session=due, outcome="failed", reason=result)
@@ -321,9 +320,9 @@ def _current_var(given: CycleInput, view: View, prices: Mapping[str, Decimal], n
     return historical_var(pd.Series(combined), 0.95) if len(combined) > 1 else 0.0
 
 
-def asset_returns(view: View, symbols: Sequence[str]) -> pd.DataFrame:
-    """Daily simple total returns (HISTORY_SESSIONS, n_assets), NaN where there was no bar."""
-    prices = view.bars("adj_close", HISTORY_SESSIONS + 1, symbols)
+def asset_returns(view: View, symbols: Sequence[str], sessions: int = HISTORY_SESSIONS) -> pd.DataFrame:
+    """Daily simple total returns (sessions, n_assets), NaN where there was no bar."""
+    prices = view.bars("adj_close", sessions + 1, symbols)
     values = prices.to_numpy()
     with np.errstate(invalid="ignore", divide="ignore"):
         changes = values[1:] / values[:-1] - 1.0
@@ -344,7 +343,7 @@ def _allocate(
     assets = asset_returns(view, symbols)
     return allocate(
         returns.reindex(columns=[s.name for s in given.sleeves]),
-        {name: pd.Series(dict(w), dtype="float64") for name, w in wanted.items()},
+        {name: _series(w) for name, w in wanted.items()},
         assets,
         limits=limits,
         nav_usd=nav,
@@ -352,9 +351,13 @@ def _allocate(
         funds=frozenset(f for s in given.sleeves for f in catalog[s.name].funds),
         adv_usd=pd.Series(adv, index=assets.columns, dtype="float64"),
         regime_delta=volatility_ratio_delta(benchmark) if len(benchmark) > ADV_SESSIONS else 0.0,
-        ramp=pd.Series({s.name: min(1.0, (s.cycles + 1) / limits.ramp_sessions) for s in given.sleeves}),
-        previous_capital=pd.Series(dict(given.previous_capital), dtype="float64") if given.previous_capital else None,
+        ramp=_series({s.name: min(1.0, (s.cycles + 1) / limits.ramp_sessions) for s in given.sleeves}),
+        previous_capital=_series(given.previous_capital) if given.previous_capital else None,
     )
+
+
+def _series(values: Mapping[str, float]) -> pd.Series:
+    return pd.Series(np.fromiter(values.values(), dtype=np.float64, count=len(values)), index=pd.Index(list(values), dtype=object))
 
 
 def _plan(given: CycleInput, allocation: Allocation, nav: Decimal, prices: Mapping[str, Decimal]) -> Plan:

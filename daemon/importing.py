@@ -20,7 +20,9 @@ class Imported:
     rejected_by_reason: dict[str, int]
 
 
-def import_files(db: Database, lake: Lake, dataset: Dataset, paths: Sequence[Path], now: datetime, progress: Callable[[int], None]) -> Imported:
+def import_files(
+    db: Database, lake: Lake, dataset: Dataset, paths: Sequence[Path], now: datetime, progress: Callable[[int], None]
+) -> Imported:
     """Load archives, append their rows, seal them. `progress` is told of records handled.
 
     Raises BadFile before anything is stored when a file is missing or in no known shape.

@@ -33,7 +33,9 @@ class Installation:
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         except PermissionError as error:
-            raise PermissionsWrong(f"{directory}: cannot be created ({error.strerror}); set ALLOCD_STATE_DIR to a directory of your own") from error
+            raise PermissionsWrong(
+                f"{directory}: cannot be created ({error.strerror}); set ALLOCD_STATE_DIR to a directory of your own"
+            ) from error
         if not os.access(directory, os.W_OK | os.X_OK):
             raise PermissionsWrong(f"{directory}: not writable by this user; set ALLOCD_STATE_DIR to a directory of your own")
 
@@ -56,7 +58,9 @@ class Installation:
             os.close(handle)
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 raise
-            raise InstanceRunning(f"{self.directory}: another allocd runs on this state directory; stop it or set ALLOCD_STATE_DIR") from None
+            raise InstanceRunning(
+                f"{self.directory}: another allocd runs on this state directory; stop it or set ALLOCD_STATE_DIR"
+            ) from None
         os.ftruncate(handle, 0)
         os.write(handle, f"{os.getpid()}\n".encode())
         self._lock = handle

@@ -15,8 +15,16 @@ def check_now(rt: Runtime) -> dict[str, int]:
     """Invariants of the present: books balance, sleeves sum to the account, the account is the broker's."""
     ledger = rt.book.ledger
     problems = ledger.check()
-    breaks = () if rt.book.orders else compare(
-        ledger.account_cash(), ledger.account_positions(), rt.broker.account(), rt.broker.positions(), tolerance=Tolerance(qty=Decimal("1e-9"))
+    breaks = (
+        ()
+        if rt.book.orders
+        else compare(
+            ledger.account_cash(),
+            ledger.account_positions(),
+            rt.broker.account(),
+            rt.broker.positions(),
+            tolerance=Tolerance(qty=Decimal("1e-9")),
+        )
     )
     return {
         "books_balance": sum("all accounts" in p for p in problems),

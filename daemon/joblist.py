@@ -27,7 +27,10 @@ def build_jobs(rt: Runtime, runner: JobRunner, *, mark: Work | None = None) -> l
         for name in sorted(rt.sources)
     ]
     jobs.append(runner.job(CYCLE, "open-30m", cycles.run, catch_up="latest", deadline_s=5400.0))
-    jobs += [runner.job(_settle_name(i), anchor, lambda at: settle(rt, at), ledgered=False, catch_up="skip") for i, anchor in enumerate(rt.settle_anchors)]
+    jobs += [
+        runner.job(_settle_name(i), anchor, lambda at: settle(rt, at), ledgered=False, catch_up="skip")
+        for i, anchor in enumerate(rt.settle_anchors)
+    ]
     jobs.append(runner.job(MARK, "close+45m", mark or (lambda at: mark_nav(rt, at)), catch_up="all"))
     return jobs
 
@@ -42,7 +45,9 @@ def _settle_name(number: int) -> str:
     return "settle" if number == 0 else f"settle.{number + 1}"
 
 
-def metrics_for(code_version: str, strategies: Mapping[str, Strategy], datasets: Mapping[str, Dataset], settle_anchors: Iterable[str]) -> Metrics:
+def metrics_for(
+    code_version: str, strategies: Mapping[str, Strategy], datasets: Mapping[str, Dataset], settle_anchors: Iterable[str]
+) -> Metrics:
     """Metrics with the closed label sets of this installation."""
     installed = {
         "job": job_names(datasets, settle_anchors),

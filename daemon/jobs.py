@@ -95,7 +95,9 @@ class JobRunner:
         """Record an occurrence that will not be run."""
         if job.ledgered:
             now = self._clock.now()
-            self._db.run("job_record_missed", job=job.name, scheduled_at=at, run_id=secrets.token_hex(8), at=now, detail={"reason": "not running"})
+            self._db.run(
+                "job_record_missed", job=job.name, scheduled_at=at, run_id=secrets.token_hex(8), at=now, detail={"reason": "not running"}
+            )
             self._metrics.inc("allocd_job_runs_total", job=job.name, outcome="missed")
             log.warning("job.missed", job=job.name, planned_at=at)
 

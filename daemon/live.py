@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Literal
@@ -18,7 +18,7 @@ from config import Settings
 from daemon import compose
 from daemon.api import HttpServer, create_app
 from daemon.calendar import Calendar
-from daemon.clock import Clock, PacedClock, SystemClock
+from daemon.clock import Clock, SystemClock
 from daemon.errors import DependencyFailed, PermissionsWrong, StartRefused
 from daemon.ingest import ingest
 from daemon.installation import Installation, prepare
@@ -26,10 +26,9 @@ from daemon.joblist import build_jobs
 from daemon.jobs import JobRunner
 from daemon.logging import configure, get_logger, register_secret, set_level
 from daemon.metrics import Metrics
+from daemon.outside import Outside, alpaca_world, sandbox_world
 from daemon.runtime import Runtime
-from daemon.sandbox import MarketOptions, start_instant
 from daemon.schedule import Job, LiveScheduler, occurrences, walk
-from daemon.services import KEY, SECRET, Service
 from daemon.settle import open_account, settle
 from daemon.surface import Surface
 from execution.errors import BrokerError, Unauthorized
@@ -56,7 +55,9 @@ class Daemon:
         self.settings = settings
         self.sandbox = not settings.has_alpaca_keys
         if settings.broker == "builtin":
-            raise StartRefused("ALLOCD_BROKER=builtin: fills against real quotes are not in this version; unset it, or set Alpaca paper keys")
+            raise StartRefused(
+                "ALLOCD_BROKER=builtin: fills against real quotes are not in this version; unset it, or set Alpaca paper keys"
+            )
         if clock_kind == "virtual" and not self.sandbox:
             raise StartRefused("--clock virtual is for the sandbox: unset ALPACA_API_KEY and ALPACA_API_SECRET, or drop the option")
         self.paced = self.sandbox and clock_kind != "system"
@@ -66,7 +67,7 @@ class Daemon:
         self._stop = threading.Event()
         self._stop_asked_at = 0.0
         self._reload = threading.Event()
-        self._services: list[Service] = []
+        self._outside: Outside | None = None
 
     @property
     def directory(self) -> Path:
@@ -109,7 +110,11 @@ class Daemon:
     def _surface(self, started_at: datetime) -> Surface:
         token = self.settings.api_token
         return Surface(
-            started_at=started_at, version=compose.code_version(), token=token.get_secret_value() if token else None, sandbox=self.sandbox, mode="PAPER"
+            started_at=started_at,
+            version=compose.code_version(),
+            token=token.get_secret_value() if token else None,
+            sandbox=self.sandbox,
+            mode="PAPER",
         )
 
     def _installation(self) -> Installation:
@@ -174,13 +179,13 @@ class Daemon:
         settles = compose.PACED_SETTLES if self.paced else (f"every {self.settings.settle_interval_s}s in session",)
         metrics = self.metrics = compose.metrics_of(strategies, settles)
         self._phase(surface, "starting the outside world" if self.sandbox else "connecting to the broker")
-        clock, key, secret, broker_url, twin_url = self._outside()
-        self._clock = clock
-        broker = compose.broker(key, secret, broker_url, metrics)
-        http = compose.http_client(self.settings, clock, metrics, twin_url=twin_url)
+        outside = self._outside = self._connect()
+        clock = self._clock = outside.clock
+        broker = compose.broker(outside.key, outside.secret, outside.broker_url, metrics)
+        http = compose.http_client(self.settings, clock, metrics, twin_url=outside.twin_url)
         rt = compose.runtime(
             self.settings, db=db, lake=lake, clock=clock, calendar=self.calendar, broker=broker, http=http, metrics=metrics, strategies=strategies,
-            params=params, sandbox=self.sandbox, settle_anchors=settles, id_prefix="sandbox" if self.sandbox else "allocd",
+            params=params, sandbox=self.sandbox, settle_anchors=settles, id_prefix=compose.order_prefix(db, sandbox=self.sandbox),
         )  # fmt: skip
         surface.rt = rt
         self._describe(rt)
@@ -190,55 +195,10 @@ class Daemon:
         self._backfill(rt, surface)
         return rt
 
-    def _outside(self) -> tuple[Clock, str, str, str, str | None]:
-        """Clock, broker key, secret and URL, and the twin's URL in the sandbox."""
-        settings = self.settings
+    def _connect(self) -> Outside:
         if not self.sandbox:
-            assert settings.alpaca_api_key is not None and settings.alpaca_api_secret is not None
-            return SystemClock(), settings.alpaca_api_key.get_secret_value(), settings.alpaca_api_secret.get_secret_value(), settings.alpaca_base_url, None
-        market = self._market()
-        arguments = [
-            "--seed", str(market.seed), "--symbols", str(market.symbols), "--start", market.start.isoformat(), "--history", str(market.history_sessions),
-            *([] if self.paced else ["--realtime"]),
-        ]  # fmt: skip
-        exchange = Service(
-            "exchange", "/exchange", self.directory,
-            [*arguments, "--journal", str(self.directory / "exchange.journal"), "--cash", str(settings.initial_cash_usd), "--cost-bps", str(settings.cost_bps),
-             "--key", KEY, "--secret", SECRET],
-        )  # fmt: skip
-        twin = Service("twin", "/twin", self.directory, arguments)
-        self._services = [exchange, twin]
-        starters = [threading.Thread(target=s.ensure) for s in self._services]
-        for starter in starters:
-            starter.start()
-        for starter in starters:
-            starter.join()
-        urls = [s.ensure().url for s in self._services]
-        clock = self._sandbox_clock(exchange, twin, market)
-        log.info("sandbox.started", exchange=urls[0], twin=urls[1], now=clock.now(), note="market, data and account are generated: SYNTHETIC")
-        return clock, KEY, SECRET, urls[0], urls[1]
-
-    def _market(self) -> MarketOptions:
-        settings = self.settings
-        start = settings.sandbox_start if self.paced else self._realtime_start()
-        return MarketOptions(seed=settings.sandbox_seed, symbols=settings.sandbox_symbols, start=start, history_sessions=settings.sandbox_history_sessions)
-
-    def _realtime_start(self) -> date:
-        """First day of a sandbox on real time: the day on which it was first started."""
-        marker = self.directory / "first-day"
-        if not marker.exists():
-            marker.write_text(SystemClock().now().date().isoformat())
-        return datetime.fromisoformat(marker.read_text()).date()
-
-    def _sandbox_clock(self, exchange: Service, twin: Service, market: MarketOptions) -> Clock:
-        if not self.paced:
-            return SystemClock()
-        now = max(exchange.now(), start_instant(market, self.calendar))
-        clock = PacedClock(now, self.settings.sandbox_seconds_per_session, is_session=self.calendar.is_session)
-        clock.on_advance(exchange.advance)
-        clock.on_advance(twin.advance)
-        twin.advance(now)
-        return clock
+            return alpaca_world(self.settings)
+        return sandbox_world(self.settings, self.directory, self.calendar, paced=self.paced)
 
     def _describe(self, rt: Runtime) -> None:
         log.info(
@@ -253,7 +213,9 @@ class Daemon:
             open_account(rt)
             result = settle(rt, rt.clock.now())
         except Unauthorized as error:
-            raise PermissionsWrong(f"the broker refused the keys ({error}): check ALPACA_API_KEY and ALPACA_API_SECRET, which must be paper keys") from error
+            raise PermissionsWrong(
+                f"the broker refused the keys ({error}): check ALPACA_API_KEY and ALPACA_API_SECRET, which must be paper keys"
+            ) from error
         except BrokerError as error:
             if not rt.book.is_open:
                 raise DependencyFailed(f"the broker did not answer at first start: {error}") from error
@@ -281,9 +243,28 @@ class Daemon:
 
     def _ready(self, rt: Runtime, surface: Surface, jobs: Sequence[Job]) -> None:
         surface.ready, surface.phase = True, "running"
+        self._set_standing_metrics(rt, jobs)
         now = rt.clock.now()
-        upcoming = sorted((at, j.name) for j in jobs if (at := next(occurrences(j.anchor, self.calendar, now, now + timedelta(days=10)), None)))
+        upcoming = sorted(
+            (at, j.name) for j in jobs if (at := next(occurrences(j.anchor, self.calendar, now, now + timedelta(days=10)), None))
+        )
         log.info("daemon.ready", jobs=len(jobs), next_runs=[f"{name} {at.isoformat()}" for at, name in upcoming[:3]], now=now)
+
+    def _set_standing_metrics(self, rt: Runtime, jobs: Sequence[Job]) -> None:
+        """What holds for as long as this process runs."""
+        metrics = rt.metrics
+        metrics.set("allocd_trading_mode", 1, mode="paper")
+        metrics.set("allocd_trading_mode", 0, mode="live")
+        metrics.set("allocd_sandbox", float(self.sandbox))
+        metrics.set("allocd_db_schema_version", rt.db.schema_version(), store="postgres")
+        metrics.set("allocd_db_size_bytes", rt.db.size_bytes(), store="postgres")
+        for scope in ("operator", "risk", "system"):
+            metrics.set("allocd_risk_halt_active", 0, scope=scope)
+        for name in rt.strategies:
+            metrics.set("allocd_strategy_enabled", 1, strategy=name)
+        for job in jobs:
+            metrics.set("allocd_job_paused", 0, job=job.name)
+            metrics.set("allocd_job_running", 0, job=job.name)
 
     @contextmanager
     def _heart(self, rt: Runtime) -> Iterator[None]:
@@ -316,11 +297,19 @@ class Daemon:
             return
         changed = sorted(k for k, v in fresh.public().items() if self.settings.public().get(k) != v)
         set_level(fresh.log_level)
-        log.info("config.reloaded", changed_keys=changed, applied=[k for k in changed if k == "log_level"], note="other changes need a restart")
+        log.info(
+            "config.reloaded", changed_keys=changed, applied=[k for k in changed if k == "log_level"], note="other changes need a restart"
+        )
 
     def _run_jobs(self, rt: Runtime, runner: JobRunner, jobs: Sequence[Job]) -> None:
         if self.paced:
-            if walk(jobs, rt.clock.now().replace(microsecond=0), self.calendar.open_at(self.calendar.previous_session(self.calendar.end)), rt.clock, self.calendar):
+            if walk(
+                jobs,
+                rt.clock.now().replace(microsecond=0),
+                self.calendar.open_at(self.calendar.previous_session(self.calendar.end)),
+                rt.clock,
+                self.calendar,
+            ):
                 log.warning("daemon.degraded", reason="the generated market has ended; the pages stay up until stopped")
             self._wait()
             return
@@ -341,7 +330,7 @@ class Daemon:
         log.info("daemon.stopping", reason="signal" if self._stop.is_set() else "done")
         if http is not None:
             http.stop()
-        for service in self._services:
+        for service in self._outside.services if self._outside else ():
             service.stop()
         installation.close()
         drain_s = round(time.monotonic() - self._stop_asked_at, 3) if self._stop_asked_at else 0.0

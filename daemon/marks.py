@@ -83,8 +83,8 @@ def _row(rt: Runtime, session: date, at: datetime, view: View, prices: dict[str,
         rt.db.run("meta_set", key="contributed", value=repr(contributed))
     base = (last["nav_usd"] if last else 0.0) + flow
     held = [float(q * prices.get(s, Decimal(0))) for s, q in rt.book.ledger.account_positions().items()]
-    returns = asset_returns(view, [rt.settings.benchmark])
-    step = float(returns.iloc[-1, 0]) if returns.shape[1] and np.isfinite(returns.iloc[-1, 0]) else 0.0
+    returns = asset_returns(view, [rt.settings.benchmark], sessions=1).to_numpy()
+    step = float(returns[-1, 0]) if returns.size and np.isfinite(returns[-1, 0]) else 0.0
     level = last["benchmark"] if last and last["benchmark"] is not None else 1.0
     return {
         "session": session,

@@ -19,8 +19,8 @@ from daemon.calendar import Calendar
 from daemon.clock import VirtualClock
 from daemon.errors import StartRefused
 from daemon.invariants import check_now, check_record, merge
-from daemon.jobs import JobRunner
 from daemon.joblist import build_jobs, metrics_for
+from daemon.jobs import JobRunner
 from daemon.marks import mark
 from daemon.prices import ArchivePrices
 from daemon.report import ReplayResult
@@ -73,20 +73,20 @@ def replay(
     archive = Archive(lake, datasets.values(), calendar, known_until=known_until)
     end = _check_range(archive, calendar, start, end)
     with _scratch(conninfo) as db:
-        rt = _runtime(settings, db, lake, archive, calendar, datasets, strategies, params, start, end, code_version)
+        prices = ArchivePrices(archive)
+        rt = _runtime(settings, db, lake, archive, prices, calendar, datasets, strategies, params, start, end, code_version)
         tally = Tally()
         open_account(rt)
         _walk(rt, tally, start, end, progress)
         merge(tally.invariants, check_record(rt, rt.clock.now()))
         db.flush()
-        return _result(rt, tally, start, end, time.perf_counter() - began)
+        return _result(rt, tally, prices, start, end, time.perf_counter() - began)
 
 
 def _check_range(archive: Archive, calendar: Calendar, start: date, end: date) -> date:
     if start > end:
         raise StartRefused(f"the range is empty: --from {start} lies after --to {end}")
-    _, begun = archive.panel.first_versions()
-    if not len(begun):
+    if not archive.panel.names:
         raise StartRefused("the store has no daily bars: import some first, e.g. start.py import bars_daily FILE")
     last = archive.panel.newest_session()
     if last is None or last < start:
@@ -108,7 +108,7 @@ def _scratch(conninfo: Callable[[], str]) -> Iterator[Database]:
 
 
 def _runtime(
-    settings: Settings, db: Database, lake: Lake, archive: Archive, calendar: Calendar, datasets: Mapping[str, Dataset],
+    settings: Settings, db: Database, lake: Lake, archive: Archive, prices: ArchivePrices, calendar: Calendar, datasets: Mapping[str, Dataset],
     strategies: Mapping[str, Strategy], params: Mapping[str, dict[str, Any]], start: date, end: date, code_version: str,
 ) -> Runtime:  # fmt: skip
     start_at = calendar.open_at(calendar.session_on_or_after(start)) - timedelta(hours=2)
@@ -119,7 +119,7 @@ def _runtime(
     options = VenueOptions(
         start_at=start_at, cash_usd=Decimal(settings.initial_cash_usd), liquidity=LiquidityOptions(half_spread_bps=settings.cost_bps), seed="replay"
     )
-    venue = Venue(options, ArchivePrices(archive), sessions)
+    venue = Venue(options, prices, sessions)
     clock = VirtualClock(start_at)
     clock.on_advance(venue.advance)
     return Runtime(
@@ -157,14 +157,13 @@ def _count_coverage(rt: Runtime, tally: Tally, session: date, at: datetime) -> N
         tally.coverage.setdefault(session.year, []).append((len(members), priced))
 
 
-def _result(rt: Runtime, tally: Tally, start: date, end: date, elapsed_s: float) -> ReplayResult:
+def _result(rt: Runtime, tally: Tally, prices: ArchivePrices, start: date, end: date, elapsed_s: float) -> ReplayResult:
     nav = pd.DataFrame(rt.db.rows("nav_all")).set_index("session")
-    orders = _orders(rt)
+    orders = _orders(rt, prices)
     traded = orders.assign(usd=orders["filled_qty"] * orders["filled_avg_price"].fillna(0.0)).groupby("session")
     sleeves = pd.DataFrame(rt.db.rows("sleeve_marks_all"))
     cycles = rt.db.rows("cycles_all")
     fills = rt.db.row("fills_count")
-    prices = ArchivePrices(rt.archive)
     frame = pd.DataFrame(
         {
             "nav_usd": nav["nav_usd"],
@@ -193,9 +192,8 @@ def decision_hash(cycles: list[dict[str, Any]]) -> str:
     return hashlib.sha256("\n".join(f"{c['session'].isoformat()} {c['decision_hash']}" for c in cycles).encode()).hexdigest()
 
 
-def _orders(rt: Runtime) -> pd.DataFrame:
+def _orders(rt: Runtime, prices: ArchivePrices) -> pd.DataFrame:
     """Orders with what they cost: the distance of their fills from the official price they were to trade at."""
-    prices = ArchivePrices(rt.archive)
     rows = []
     for r in rt.db.rows("orders_all"):
         bar = prices.bar(r["symbol"], r["session"])

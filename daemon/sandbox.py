@@ -115,7 +115,10 @@ def serve_exchange(
     world = World(seed=market.seed, sessions=days, n_symbols=market.symbols)
     clock = SystemClock().now if realtime else None
     options = VenueOptions(
-        start_at=start_instant(market, calendar), cash_usd=cash_usd, liquidity=LiquidityOptions(half_spread_bps=cost_bps), seed=f"sandbox-{market.seed}"
+        start_at=start_instant(market, calendar),
+        cash_usd=cash_usd,
+        liquidity=LiquidityOptions(half_spread_bps=cost_bps),
+        seed=f"sandbox-{market.seed}",
     )
     sessions = [MarketSession(date=d, open_at=calendar.open_at(d), close_at=calendar.close_at(d)) for d in days]
     venue = Venue(options, WorldPrices(world), sessions, Journal(journal))

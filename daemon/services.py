@@ -53,6 +53,13 @@ class Service:
             self.endpoint = self._attach() or self._start()
             return self.endpoint
 
+    def try_start(self) -> None:
+        """`ensure` for a thread of its own: a failure is reported by the next `ensure`."""
+        try:
+            self.ensure()
+        except DependencyFailed:
+            return
+
     def _attach(self) -> Endpoint | None:
         try:
             known = json.loads(self._file.read_text())
@@ -66,8 +73,14 @@ class Service:
         self._file.unlink(missing_ok=True)
         command = [sys.executable, str(CHECKOUT / "start.py"), self.name, *self._arguments, "--ready-file", str(self._file)]
         with (self._directory / f"{self.name}.log").open("ab") as output:
-            child = subprocess.Popen(  # noqa: S603
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, env=child_environment(), cwd=self._directory
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                env=child_environment(),
+                cwd=self._directory,
             )
         self._child = child
         until = time.monotonic() + START_TIMEOUT_S

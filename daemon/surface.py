@@ -12,13 +12,14 @@ from daemon.runtime import Runtime
 from daemon.schedule import Job, occurrences
 from daemon.store.datasets import stats
 from daemon.store.errors import StoreError
-from daemon.store.postgres import Database, Row
+from daemon.store.postgres import Database
+from daemon.store.rows import Row
 from execution.sleeves import CASH
 from scrapers.base import Dataset
 from strategies.base import Strategy
 
 SNAPSHOT_LIFE_S = 1.0
-FRESH_SESSIONS = 2
+FRESH_SESSIONS, WEEKLY_FRESH_SESSIONS = 2, 7
 
 
 class Surface:
@@ -32,6 +33,7 @@ class Surface:
         self.ready = False
         self.phase = "starting"
         self._cached: tuple[float, Snapshot] | None = None
+        self._datasets: tuple[object, list[DatasetRow]] = (None, [])
 
     def metrics(self) -> bytes:
         """All metrics, with what is only known at scrape time brought up to date."""
@@ -47,7 +49,21 @@ class Surface:
                 metrics.set("allocd_job_due_timestamp_seconds", upcoming.timestamp() + job.deadline_s, job=job.name)
         for name, (up, _) in self.components().items():
             metrics.set("allocd_component_up", float(up), component=name)
+            if name == "postgres":
+                metrics.set("allocd_db_up", float(up), store="postgres")
+        for row in self._dataset_rows(self.rt):
+            metrics.set("allocd_data_stored_rows", row["rows"], dataset=row["name"])
+            if isinstance(row["latest"], datetime):
+                metrics.set("allocd_data_latest_timestamp_seconds", row["latest"].timestamp(), dataset=row["name"])
         return metrics.exposition()
+
+    def _dataset_rows(self, rt: Runtime) -> list[DatasetRow]:
+        """Counting rows is slow on large tables: it is done again only after something was fetched, and once a virtual day."""
+        now = rt.clock.now()
+        key = (now.date(), *(r["fetched_at"] for r in rt.db.rows("watermarks_all")))
+        if self._datasets[0] != key:
+            self._datasets = (key, dataset_rows(rt.db, rt.datasets, rt.calendar, now))
+        return self._datasets[1]
 
     def healthy(self) -> bool:
         """The process answers: nothing else is asked."""
@@ -79,8 +95,9 @@ class Surface:
             )  # fmt: skip
         rt = self.rt
         snapshot = read_snapshot(
-            rt.db, rt.calendar, rt.strategies, rt.datasets, at=rt.clock.now(), mode=self.mode, sandbox=self.sandbox, version=self.version,
+            rt.db, rt.calendar, rt.strategies, at=rt.clock.now(), mode=self.mode, sandbox=self.sandbox, version=self.version,
             started_at=self.started_at, ready=self.ready, jobs=self.jobs, components=self.components(), benchmark=rt.settings.benchmark,
+            datasets=self._dataset_rows(rt),
         )  # fmt: skip
         self._cached = (time.monotonic(), snapshot)
         return snapshot
@@ -95,7 +112,7 @@ def _probe(db: Database) -> tuple[bool, str]:
 
 
 def read_snapshot(
-    db: Database, calendar: Calendar, strategies: Mapping[str, Strategy], datasets: Mapping[str, Dataset], *, at: datetime,
+    db: Database, calendar: Calendar, strategies: Mapping[str, Strategy], *, datasets: Sequence[DatasetRow], at: datetime,
     mode: Literal["PAPER", "LIVE"], sandbox: bool, version: str, started_at: datetime, ready: bool, jobs: Sequence[Job],
     components: Mapping[str, tuple[bool, str]], benchmark: str,
 ) -> Snapshot:  # fmt: skip
@@ -123,7 +140,7 @@ def read_snapshot(
         positions=_positions(balances, prices, last["nav_usd"] if last else 0.0),
         last_cycle=_cycle(db, cycle),
         orders=[_order(r) for r in db.rows("orders_latest", n=20)],
-        datasets=[_dataset(db, d, calendar, at) for d in datasets.values()],
+        datasets=datasets,
         jobs=_jobs(db, jobs, calendar, at),
         components=components,
     )  # fmt: skip
@@ -137,7 +154,8 @@ def _prices(db: Database, cycle: Row | None) -> dict[str, float]:
 def _sleeves(db: Database, calendar: Calendar, strategies: Mapping[str, Strategy], balances: Sequence[Row]) -> list[SleeveRow]:
     marks = {r["sleeve"]: r for r in db.rows("sleeve_marks_last")}
     evaluated = {r["sleeve"]: r["session"] for r in db.rows("evaluations_last", before=calendar.end)}
-    growth = {r["sleeve"]: r["growth"] for r in db.rows("shadow_growth")}
+    first = db.row("nav_first")
+    growth = {r["sleeve"]: r["growth"] for r in db.rows("shadow_growth", since=first["session"])} if first else {}
     names = sorted({*strategies, *marks} - {"suspense"})
     return [
         SleeveRow(
@@ -163,7 +181,11 @@ def _positions(balances: Sequence[Row], prices: Mapping[str, float], nav: float)
         qty, price = float(sum(p["amount"] for p in parts)), prices.get(symbol, 0.0)
         rows.append(
             PositionRow(
-                symbol=symbol, qty=qty, price=price, market_value_usd=qty * price, weight=qty * price / nav if nav else 0.0,
+                symbol=symbol,
+                qty=qty,
+                price=price,
+                market_value_usd=qty * price,
+                weight=qty * price / nav if nav else 0.0,
                 sleeves=[p["account"].removeprefix("sleeve:") for p in parts],
             )  # fmt: skip
         )
@@ -191,11 +213,18 @@ def _order(row: Row) -> OrderRow:
     )  # fmt: skip
 
 
-def _dataset(db: Database, dataset: Dataset, calendar: Calendar, at: datetime) -> DatasetRow:
-    found = stats(db, dataset)
-    latest = found["latest_known_at"]
-    fresh = latest is not None and calendar.count(calendar.session_of(latest), calendar.session_of(at)) <= FRESH_SESSIONS + 1
-    return DatasetRow(name=dataset.name, rows=found["rows"], latest=found["latest_event_at"], fresh=fresh or dataset.schedule.startswith("cron: sat"))
+def dataset_rows(db: Database, datasets: Mapping[str, Dataset], calendar: Calendar, at: datetime) -> list[DatasetRow]:
+    """How many rows each dataset has and whether it is fresh at `at`."""
+    fetched = {r["dataset"]: r["fetched_at"] for r in db.rows("watermarks_all")}
+    rows = []
+    for dataset in datasets.values():
+        found = stats(db, dataset)
+        # A source is fresh when it was read lately, whether or not it had anything new; an import when its rows are new.
+        seen = fetched.get(dataset.name) or found["latest_known_at"]
+        limit = WEEKLY_FRESH_SESSIONS if dataset.schedule.startswith("cron: sat") else FRESH_SESSIONS
+        fresh = seen is not None and calendar.count(calendar.session_of(seen), calendar.session_of(at)) <= limit + 1
+        rows.append(DatasetRow(name=dataset.name, rows=found["rows"], latest=found["latest_event_at"], fresh=fresh))
+    return rows
 
 
 def _jobs(db: Database, jobs: Sequence[Job], calendar: Calendar, at: datetime) -> list[JobRow]:

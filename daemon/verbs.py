@@ -15,7 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from config import Settings
-from daemon import compose, data_table, why as why_chain
+from daemon import compose, data_table
+from daemon import why as why_chain
 from daemon.calendar import Calendar
 from daemon.clock import NEW_YORK, SystemClock
 from daemon.dashboard.snapshot import Snapshot, as_json
@@ -26,7 +27,7 @@ from daemon.logging import configure
 from daemon.replay import replay as run_replay
 from daemon.report import write
 from daemon.store.datasets import ensure_table
-from daemon.surface import read_snapshot
+from daemon.surface import dataset_rows, read_snapshot
 from daemon.verify import verify as verify_decisions
 from scrapers import DATASETS
 from scrapers.base import Dataset
@@ -89,17 +90,28 @@ def import_files(settings: Settings, name: str, paths: list[Path], as_json_: boo
     if as_json_:
         print(json.dumps({**result, "fetched": counts.fetched, "rejected_by_reason": done.rejected_by_reason}, indent=2))
         return
-    OUT.print(f"{name}: {counts.fetched:,} records: {counts.new:,} new, {counts.revised:,} revised, {counts.seen:,} seen, {counts.rejected:,} rejected")
+    OUT.print(
+        f"{name}: {counts.fetched:,} records: {counts.new:,} new, {counts.revised:,} revised, {counts.seen:,} seen, {counts.rejected:,} rejected"
+    )
     for reason, number in done.rejected_by_reason.items():
         OUT.print(f"  rejected {number:>7,}  {reason}")
 
 
 def _bar(_what: str) -> Progress:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     return Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal)
 
 
-def replay(settings: Settings, start: date, end: date, out: Path | None, known_until: datetime | None, as_json_: bool, sandbox: bool) -> None:
+def replay(
+    settings: Settings, start: date, end: date, out: Path | None, known_until: datetime | None, as_json_: bool, sandbox: bool
+) -> None:
     """Run a replay with a progress bar, print its summary, write its files."""
     strategies, params = compose.enabled(settings)
     calendar = Calendar()
@@ -155,13 +167,17 @@ def check(settings: Settings, as_json_: bool) -> None:
         "state_dir": str(directory_of(settings, None)[0]),
         "database": "embedded" if sandbox or settings.pg_uri is None else "PG_URI",
         "config_hash": settings.fingerprint(),
-        "strategies": {n: {"params": params[n], "next_due": calendar.next_due(s.rebalance, today).isoformat()} for n, s in strategies.items()},
+        "strategies": {
+            n: {"params": params[n], "next_due": calendar.next_due(s.rebalance, today).isoformat()} for n, s in strategies.items()
+        },
         "datasets": {n: _source(n, n in chosen, sandbox) for n in DATASETS},
     }
     if as_json_:
         print(json.dumps(report, indent=2))
         return
-    OUT.print(f"mode        {report['mode']}\nstate       {report['state_dir']}\ndatabase    {report['database']}\nsettings    ok, {settings.fingerprint()[:16]}")
+    OUT.print(
+        f"mode        {report['mode']}\nstate       {report['state_dir']}\ndatabase    {report['database']}\nsettings    ok, {settings.fingerprint()[:16]}"
+    )
     table = Table("strategy", "next due", "parameters", box=None, pad_edge=False)
     for name, strategy in strategies.items():
         table.add_row(name, str(calendar.next_due(strategy.rebalance, today)), ", ".join(f"{k}={v}" for k, v in params[name].items()))
@@ -188,7 +204,7 @@ def status(settings: Settings, as_json_: bool, sandbox: bool | None) -> int:
         for dataset in DATASETS.values():
             ensure_table(db, dataset)
         snapshot = read_snapshot(
-            db, Calendar(), strategies, DATASETS, at=at, mode="PAPER", sandbox=is_sandbox, version=compose.code_version(), started_at=at,
+            db, Calendar(), strategies, datasets=dataset_rows(db, DATASETS, Calendar(), at), at=at, mode="PAPER", sandbox=is_sandbox, version=compose.code_version(), started_at=at,
             ready=bool(running and ready and ready["ready"]), jobs=(), components=components, benchmark=settings.benchmark,
         )  # fmt: skip
         db.close()
@@ -220,17 +236,23 @@ def _ask_ready(settings: Settings) -> dict[str, Any] | None:
 
 def _print_status(s: Snapshot, running: bool) -> None:
     mode = "SANDBOX SYNTHETIC" if s.sandbox else s.mode
-    OUT.print(f"{mode}  {'not running' if not running else 'ready' if s.ready else 'NOT READY'}  v{s.version}  halted: {s.halt_reason or 'no'}")
+    OUT.print(
+        f"{mode}  {'not running' if not running else 'ready' if s.ready else 'NOT READY'}  v{s.version}  halted: {s.halt_reason or 'no'}"
+    )
     for name, (up, detail) in s.components.items():
         OUT.print(f"  {name:<12}{'ok' if up else 'DOWN'}  {detail}")
     if s.nav_usd is not None:
         day, total = s.day_return or 0.0, s.return_total or 0.0
-        OUT.print(f"portfolio    NAV {s.nav_usd:,.2f} USD ({day:+.2%} today, {total:+.2%} in all)  gross {s.gross:.2f}  drawdown {-(s.drawdown or 0.0):.1%}")
+        OUT.print(
+            f"portfolio    NAV {s.nav_usd:,.2f} USD ({day:+.2%} today, {total:+.2%} in all)  gross {s.gross:.2f}  drawdown {-(s.drawdown or 0.0):.1%}"
+        )
     if s.last_cycle is not None:
         c = s.last_cycle
         OUT.print(f"last cycle   {c['session']}  {c['rung']}  {c['orders']} orders, {c['notional_usd']:,.0f} USD")
     for sleeve in s.sleeves:
-        OUT.print(f"  {sleeve['name']:<30}{sleeve['capital_frac']:>7.1%}  NAV {sleeve['nav_usd']:>12,.2f}  next due {sleeve['next_due'] or '-'}")
+        OUT.print(
+            f"  {sleeve['name']:<30}{sleeve['capital_frac']:>7.1%}  NAV {sleeve['nav_usd']:>12,.2f}  next due {sleeve['next_due'] or '-'}"
+        )
     fresh = sum(d["fresh"] for d in s.datasets)
     OUT.print(f"data         {fresh}/{len(s.datasets)} fresh")
 
@@ -263,7 +285,12 @@ def verify(settings: Settings, last: int | None, as_json_: bool, sandbox: bool |
         db.close()
     wrong = [v for v in verdicts if not v.ok]
     if as_json_:
-        print(json.dumps([{"cycle_id": v.cycle_id, "session": str(v.session), "ok": v.ok, "differences": list(v.differences)} for v in verdicts], indent=2))
+        print(
+            json.dumps(
+                [{"cycle_id": v.cycle_id, "session": str(v.session), "ok": v.ok, "differences": list(v.differences)} for v in verdicts],
+                indent=2,
+            )
+        )
     else:
         for verdict in wrong:
             OUT.print(f"{verdict.session}  DIFFERENT  " + "; ".join(verdict.differences))
@@ -303,7 +330,9 @@ def _cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else "" if value is None else str(value)
 
 
-def data_show(settings: Settings, name: str, symbol: str | None, asof: datetime | None, limit: int, as_json_: bool, sandbox: bool | None) -> None:
+def data_show(
+    settings: Settings, name: str, symbol: str | None, asof: datetime | None, limit: int, as_json_: bool, sandbox: bool | None
+) -> None:
     """Rows of a dataset as they were known."""
     dataset = dataset_named(name)
     with opened(settings, _data_store(settings, sandbox)) as (installation, _):
@@ -327,5 +356,3 @@ def migrate(settings: Settings) -> None:
         db = installation.database(pool_max=2)
         OUT.print(f"schema {db.schema} is at version {db.schema_version()}")
         db.close()
-
-

@@ -1,18 +1,21 @@
 """Why a symbol is held or was traded: from its order through sleeves, limits, capital and targets to the rows behind them."""
 
+import math
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 from daemon.store.postgres import Database
 from daemon.store.rows import Row, versions_by_identity
-from daemon.why_evidence import add_up, evidence, plain
+from daemon.why_evidence import add_up, derived_evidence, plain, recorded_evidence
 from daemon.why_text import render
+from daemon.why_warm_up import Rederive, rederiver
 from execution.sleeves import SUSPENSE, TREASURY, market_shares
 from scrapers.base import Dataset
 
-__all__ = ["NothingKnown", "explain", "render"]
+__all__ = ["NothingKnown", "explain", "rederiver", "render"]
 
 FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
 MOVEMENTS = 10
@@ -22,16 +25,28 @@ WHOLE = ("gross", "var95", "cvar95")
 """Limits that bind the whole portfolio and so every symbol in it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Store:
+    """Where everything is looked up."""
+
+    db: Database
+    datasets: Mapping[str, Dataset]
+    rederive: Rederive | None
+
+
 class NothingKnown(LookupError):
     """The symbol was never ordered, held or wanted; the text is one line that says so and what is known instead."""
 
 
-def explain(db: Database, datasets: Mapping[str, Dataset], symbol: str, at: datetime | None = None) -> dict[str, Any]:
+def explain(
+    db: Database, datasets: Mapping[str, Dataset], symbol: str, at: datetime | None = None, *, rederive: Rederive | None = None
+) -> dict[str, Any]:
     """The chain of reasons behind the latest trade of a symbol, or behind its weight where it was never traded.
 
     at: an aware instant; decisions after it are left out. None: everything. Plain JSON values come back; quantities and
     prices in USD are exact decimals as text, weights are fractions of NAV (of the sleeve for targets). Only reads, by
-    index, so that it can be asked beside a running daemon. Raises NothingKnown for a symbol without any history.
+    index, so that it can be asked beside a running daemon. rederive: finds the evidence of targets that stem from a
+    warm-up, which records none. Raises NothingKnown for a symbol without any history.
     """
     name, until = symbol.strip().upper(), at or FOREVER
     orders = db.rows("why_orders", symbol=name, at=until, n=1)
@@ -51,7 +66,7 @@ def explain(db: Database, datasets: Mapping[str, Dataset], symbol: str, at: date
         "position": _position(db, name, until),
         "order": None if order is None else _order(db, order),
         "cross": None if cross is None else _cross(cross),
-        **_decided(db, datasets, name, until, cycle, order, cross),
+        **_decided(_Store(db, datasets, rederive), name, until, cycle, order, cross),
         "movements": [_movement(row) for row in movements],
     }
 
@@ -107,7 +122,7 @@ def _shares(shares: Mapping[str, Decimal]) -> list[dict[str, Any]]:
     """Signed trade of each sleeve, and how much of it went through the market and how much to another sleeve."""
     market = market_shares(shares)
     sign = 1 if sum(shares.values(), Decimal(0)) > 0 else -1
-    sent = {name: sign * market.get(name, Decimal(0)) for name in shares}
+    sent = {name: sign * market.get(name, Decimal(0)) + 0 for name in shares}
     return [{"sleeve": n, "qty": plain(q), "market": plain(sent[n]), "crossed": plain(q - sent[n])} for n, q in sorted(shares.items())]
 
 
@@ -124,36 +139,46 @@ def _movement(row: Row) -> dict[str, Any]:
     }
 
 
-def _decided(
-    db: Database, datasets: Mapping[str, Dataset], symbol: str, until: datetime, cycle: Row | None, order: Row | None, cross: Row | None
-) -> dict[str, Any]:
+def _decided(store: _Store, symbol: str, until: datetime, cycle: Row | None, order: Row | None, cross: Row | None) -> dict[str, Any]:
     """The cycle, what bound in it, the part of every sleeve involved, and what later cycles still want of the symbol."""
     if cycle is None:
         return {"cycle": None, "bound": [], "sleeves": [], "latest": None}
+    db, at = store.db, cycle["at"]
     weights = {r["sleeve"]: r["weight"] for r in db.rows("why_weights", cycle_id=cycle["cycle_id"], symbol=symbol)}
-    in_force = {r["sleeve"]: r for r in db.rows("why_evaluations", symbol=symbol, at=cycle["at"])}
-    traded = _trading_sleeves(db, order, cross)
-    wanting = {name for name, row in in_force.items() if row["weight"] is not None}
-    held = {name for name, state in cycle["input"]["holdings"].items() if symbol in state["positions"]}
-    followed = {
-        s["name"] for s in cycle["input"]["sleeves"] if symbol in s["targets"] or symbol in (s["book"]["pending"] or s["book"]["weights"])
-    }
-    names = sorted((traded | set(weights) | wanting | held | followed) - {TREASURY, SUSPENSE})
-    last = {r["sleeve"]: r for r in db.rows("why_targets", symbol=symbol, at=cycle["at"])}
+    in_force = {r["sleeve"]: r for r in db.rows("why_evaluations", symbol=symbol, at=at)}
+    last = {r["sleeve"]: r for r in db.rows("why_targets", symbol=symbol, at=at)}
     outcomes = {r["sleeve"]: r for r in db.rows("evaluations_of_cycle", cycle_id=cycle["cycle_id"])}
+    wanting = {name for name, row in in_force.items() if row["weight"] is not None}
+    involved = _trading_sleeves(db, order, cross) | set(weights) | wanting | _holding_sleeves(cycle["input"], symbol)
+    names = sorted(involved - {TREASURY, SUSPENSE})
     return {
         "cycle": _told_cycle(cycle),
-        "bound": _bound(cycle["allocation"], symbol, names, _sector(db, datasets, symbol, cycle["at"])),
+        "bound": _bound(cycle["allocation"], symbol, names, _sector(store, symbol, at)),
         "sleeves": [
             {
                 **_capital(cycle, name, symbol, weights.get(name, 0.0)),
-                "target": _target(in_force.get(name), last.get(name), outcomes.get(name), cycle["cycle_id"]),
-                **_reasons(db, datasets, name, symbol, in_force.get(name)),
+                **(
+                    _recorded_target(store, symbol, in_force[name], last.get(name), cycle["cycle_id"])
+                    if name in in_force
+                    else _warm_target(store, symbol, name, cycle["input"])
+                ),
+                "stayed": _stayed(outcomes.get(name)),
             }
             for name in names
         ],
         "latest": _latest(db, symbol, until, cycle),
     }
+
+
+def _holding_sleeves(given: Mapping[str, Any], symbol: str) -> set[str]:
+    """Sleeves that came into the cycle with the symbol: held, targeted, or in their shadow book."""
+    held = {name for name, state in given["holdings"].items() if symbol in state["positions"]}
+    return held | {s["name"] for s in given["sleeves"] if symbol in s["targets"] or symbol in _book_weights(s)}
+
+
+def _book_weights(sleeve: Mapping[str, Any]) -> Mapping[str, float]:
+    weights: Mapping[str, float] = sleeve["book"]["pending"] or sleeve["book"]["weights"]
+    return weights
 
 
 def _trading_sleeves(db: Database, order: Row | None, cross: Row | None) -> set[str]:
@@ -178,10 +203,10 @@ def _told_cycle(cycle: Row) -> dict[str, Any]:
     }
 
 
-def _sector(db: Database, datasets: Mapping[str, Dataset], symbol: str, at: datetime) -> str | None:
+def _sector(store: _Store, symbol: str, at: datetime) -> str | None:
     """The sector that the caps counted the symbol to."""
-    constituents = datasets.get("constituents")
-    versions = [] if constituents is None else versions_by_identity(db, constituents, [(symbol,)])
+    constituents = store.datasets.get("constituents")
+    versions = [] if constituents is None else versions_by_identity(store.db, constituents, [(symbol,)])
     known = [v["sector"] for v in versions if v["known_at"] <= at]
     return str(known[-1]) if known else None
 
@@ -195,7 +220,7 @@ def _bound(allocation: Mapping[str, Any], symbol: str, sleeves: Iterable[str], s
 def _capital(cycle: Row, name: str, symbol: str, weight: float) -> dict[str, Any]:
     allocation = cycle["allocation"]
     known = next((s for s in cycle["input"]["sleeves"] if s["name"] == name), None)
-    book = {} if known is None else known["book"]["pending"] or known["book"]["weights"]
+    book = {} if known is None else _book_weights(known)
     return {
         "sleeve": name,
         "weight_frac": weight,
@@ -207,33 +232,55 @@ def _capital(cycle: Row, name: str, symbol: str, weight: float) -> dict[str, Any
     }
 
 
-def _target(now: Row | None, last: Row | None, outcome: Row | None, cycle_id: str) -> dict[str, Any]:
-    """What the sleeve's strategy wanted of the symbol, and since which evaluation."""
-    trouble = outcome if outcome is not None and outcome["outcome"] != "evaluated" else None
-    told = {"stayed": None if trouble is None else f"{trouble['outcome']}: {trouble['reason']}"}
-    if now is None:
-        return {**told, "weight": None, "note": "from the warm-up over stored history, before the first recorded evaluation"}
-    told |= {
+def _stayed(outcome: Row | None) -> str | None:
+    """Why a strategy that was due in the cycle kept its earlier targets."""
+    return None if outcome is None or outcome["outcome"] == "evaluated" else f"{outcome['outcome']}: {outcome['reason']}"
+
+
+def _recorded_target(store: _Store, symbol: str, now: Row, last: Row | None, cycle_id: str) -> dict[str, Any]:
+    """What the strategy wanted of the symbol in the evaluation in force, and the rows behind it."""
+    target = {
         "cycle_id": now["cycle_id"],
-        "session": plain(now["session"]),
         "at": plain(now["at"]),
         "due_session": plain(now["due_session"]),
         "evaluated_now": now["cycle_id"] == cycle_id,
         "weight": now["weight"],
         "score": now["score"],
+        "note": None,
     }
-    if now["weight"] is not None:
-        return {**told, "note": None}
-    skipped = f"passed over: {now['skipped']}" if now["skipped"] else "not wanted any more"
-    before = f"; last wanted in session {last['session'].isoformat()} at {last['weight']:.4%}" if last is not None else ""
-    return {**told, "note": skipped + before}
+    if now["weight"] is None:
+        why = f"passed over: {now['skipped']}" if now["skipped"] else "not wanted any more"
+        before = "" if last is None else f"; last wanted in session {last['session']} with {last['weight']:.2%} of the sleeve"
+        return {"target": {**target, "note": why + before}, "evidence": [], "evidence_sum": None}
+    items = recorded_evidence(store.db, store.datasets, now["cycle_id"], now["sleeve"], symbol, now["at"])
+    return {"target": target, "evidence": items, "evidence_sum": add_up(items, now["score"])}
 
 
-def _reasons(db: Database, datasets: Mapping[str, Dataset], name: str, symbol: str, now: Row | None) -> dict[str, Any]:
-    if now is None or now["weight"] is None:
-        return {"evidence": [], "evidence_sum": None}
-    items = evidence(db, datasets, now["cycle_id"], name, symbol, now["at"])
-    return {"evidence": items, "evidence_sum": add_up(items, now["score"])}
+def _warm_target(store: _Store, symbol: str, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The target of a sleeve without a recorded evaluation: it stems from the warm-up of its shadow book."""
+    sleeve = next((s for s in given["sleeves"] if s["name"] == name), None)
+    target: dict[str, Any] = {
+        "cycle_id": None,
+        "at": None,
+        "due_session": None,
+        "evaluated_now": False,
+        "weight": None,
+        "score": None,
+        "note": "never evaluated",
+    }
+    if sleeve is None or not sleeve["last_due"]:
+        return {"target": target, "evidence": [], "evidence_sum": None}
+    weight, note = sleeve["targets"].get(symbol), "from the warm-up of its shadow book over stored history"
+    target |= {"due_session": sleeve["last_due"], "weight": weight, "note": note}
+    again = (
+        store.rederive(name, date.fromisoformat(sleeve["last_due"]), sleeve["params"]) if store.rederive and weight is not None else None
+    )
+    if again is None or not math.isclose(again[1].weights.get(symbol, math.nan), weight, rel_tol=1e-9):
+        return {"target": {**target, "note": f"{note}, which records no evidence"}, "evidence": [], "evidence_sum": None}
+    asked_at, found = again
+    target |= {"at": plain(asked_at), "score": float(found.scores[symbol]), "note": f"{note}; its evidence was derived again"}
+    items = derived_evidence(store.db, store.datasets, found, symbol, asked_at)
+    return {"target": target, "evidence": items, "evidence_sum": add_up(items, target["score"])}
 
 
 def _latest(db: Database, symbol: str, until: datetime, cycle: Row) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from daemon.store.postgres import Database
 from daemon.store.rows import Row, versions_by_identity, versions_by_key
 from daemon.store.view import BARS
 from scrapers.base import Dataset
+from strategies.base import Targets
 
 # Columns that say who did what for how much, under the names that datasets give them; the first that has a value counts.
 WHO = ("member", "insider", "person", "author", "agency", "company", "name")
@@ -20,12 +21,27 @@ TIMES = ("row_key", "event_at", "known_at", "fetched_at")
 DAY_S = 86_400.0
 
 
-def evidence(db: Database, datasets: Mapping[str, Dataset], cycle_id: str, sleeve: str, symbol: str, at: datetime) -> list[dict[str, Any]]:
+def recorded_evidence(
+    db: Database, datasets: Mapping[str, Dataset], cycle_id: str, sleeve: str, symbol: str, at: datetime
+) -> list[dict[str, Any]]:
     """Every row that a sleeve's score of a symbol rests on, largest contribution first, in the version known at `at`.
 
     A row that is not stored any more is named with `found` false, never left out.
     """
-    recorded = db.rows("why_evidence", cycle_id=cycle_id, sleeve=sleeve, symbol=symbol)
+    return _looked_up(db, datasets, db.rows("why_evidence", cycle_id=cycle_id, sleeve=sleeve, symbol=symbol), at)
+
+
+def derived_evidence(db: Database, datasets: Mapping[str, Dataset], found: Targets, symbol: str, at: datetime) -> list[dict[str, Any]]:
+    """The same for targets that were derived again instead of recorded."""
+    rows = [
+        {"dataset": dataset, "row_key": key, "contribution": float(contribution)}
+        for dataset, key, about, contribution in found.evidence.itertuples(index=False, name=None)
+        if about == symbol
+    ]
+    return _looked_up(db, datasets, sorted(rows, key=lambda r: (-abs(r["contribution"]), r["row_key"])), at)
+
+
+def _looked_up(db: Database, datasets: Mapping[str, Dataset], recorded: Sequence[Row], at: datetime) -> list[dict[str, Any]]:
     by_dataset: dict[str, list[str]] = {}
     for row in recorded:
         by_dataset.setdefault(row["dataset"], []).append(row["row_key"])

@@ -103,20 +103,22 @@ def _sleeve(sleeve: Mapping[str, Any]) -> Iterable[str]:
         )
     if sleeve["excluded"]:
         yield f"not optimised: {sleeve['excluded']}"
-    yield from _target(sleeve["target"], sleeve["shadow_weight"])
+    if sleeve["stayed"]:
+        yield f"kept its earlier targets: {sleeve['stayed']}"
+    yield from _target(sleeve["target"])
+    if sleeve["shadow_weight"]:
+        yield f"its shadow book had {_percent(sleeve['shadow_weight'])} before"
 
 
-def _target(target: Mapping[str, Any], shadow_weight: float) -> Iterable[str]:
-    if target["stayed"]:
-        yield f"kept its earlier targets: {target['stayed']}"
-    if "cycle_id" in target:
-        when = "in this cycle" if target["evaluated_now"] else f"in cycle {target['cycle_id']}"
-        wanted = f": weight {_percent(target['weight'])} of the sleeve, score {target['score']:.6g}" if target["weight"] is not None else ""
-        yield f"evaluated {when}, known at {_moment(target['at'])}{wanted}"
+def _target(target: Mapping[str, Any]) -> Iterable[str]:
+    if target["at"] is not None:
+        when = "in this cycle" if target["evaluated_now"] else f"for session {target['due_session']}"
+        yield f"evaluated {when}, on what was known at {_moment(target['at'])}"
+    if target["weight"] is not None:
+        score = "" if target["score"] is None else f", score {target['score']:.6g}"
+        yield f"wanted {_percent(target['weight'])} of the sleeve{score}"
     if target["note"]:
         yield target["note"]
-    if shadow_weight:
-        yield f"its shadow book had {_percent(shadow_weight)} before"
 
 
 def _evidence(sleeve: Mapping[str, Any]) -> "Table":

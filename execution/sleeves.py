@@ -113,13 +113,9 @@ class Ledger:
 
     def check(self) -> list[str]:
         """Every invariant that does not hold, as a sentence; empty when the books are right."""
-        totals: dict[str, Decimal] = {}
-        sleeves: dict[str, Decimal] = {}
-        for account, balances in self._balances.items():
-            for unit, amount in balances.items():
-                _add(totals, unit, amount)
-                if account.startswith(_SLEEVE):
-                    _add(sleeves, unit, amount)
+        sleeves = _summed(balances for account, balances in self._balances.items() if account.startswith(_SLEEVE))
+        others = _summed(balances for account, balances in self._balances.items() if not account.startswith(_SLEEVE))
+        totals = _summed((sleeves, others))
         problems = [f"all accounts together hold {amount} {unit}, not zero" for unit, amount in sorted(totals.items()) if amount]
         for unit in sorted(sleeves.keys() | self._account.keys()):
             ours, account_total = sleeves.get(unit, ZERO), self._account.get(unit, ZERO)
@@ -332,9 +328,18 @@ def _verify(transaction: Transaction) -> None:
 
 def _add(balances: dict[str, Decimal], unit: str, amount: Decimal) -> None:
     try:
-        balances[unit] = _EXACT.add(balances.get(unit, ZERO), amount)
+        balances[unit] = _EXACT.add(balances[unit], amount) if unit in balances else _EXACT.plus(amount)
     except Inexact:
         raise LedgerError(f"{amount} {unit} cannot be added without rounding") from None
+
+
+def _summed(parts: Iterable[Mapping[str, Decimal]]) -> dict[str, Decimal]:
+    """Balances added up by unit, exactly."""
+    sums: dict[str, Decimal] = {}
+    for balances in parts:
+        for unit, amount in balances.items():
+            _add(sums, unit, amount)
+    return sums
 
 
 def _holdings(balances: Mapping[str, Decimal]) -> dict[str, Decimal]:

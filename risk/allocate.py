@@ -174,7 +174,7 @@ def _positions(index: pd.Index, names: Names, name: str) -> IntArray:
     """Where each of `names` stands in `index`, -1 where it does not."""
     if not index.is_unique:
         raise BadInput(f"{name} holds a label twice")
-    return np.asarray(index.get_indexer(pd.Index(names)), dtype=np.int64)
+    return np.asarray(index.get_indexer(pd.Index(names, dtype=object)), dtype=np.int64)
 
 
 def _allocation(
@@ -190,7 +190,7 @@ def _allocation(
     bound: tuple[Bound, ...],
     excluded: Mapping[str, str],
 ) -> Allocation:
-    sleeves, assets = pd.Index(names, name="sleeve"), pd.Index(symbols, name="symbol")
+    sleeves, assets = pd.Index(names, dtype=object, name="sleeve"), pd.Index(symbols, dtype=object, name="symbol")
     return Allocation(
         capital=pd.Series(capital, index=sleeves),
         sleeve_weights=pd.DataFrame(rows, index=sleeves, columns=assets),

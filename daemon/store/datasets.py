@@ -14,6 +14,9 @@ from psycopg import Connection, sql
 from daemon.store.postgres import Database, Row
 from scrapers.base import Batch, Dataset, Reject
 
+SORT_MEMORY = "128MB"
+"""What PostgreSQL may use for each sort and hash of one import."""
+
 SQL_TYPES = {str: "text", int: "bigint", float: "double precision", bool: "boolean", date: "date", datetime: "timestamptz"}
 
 
@@ -105,65 +108,75 @@ def _stage(connection: Connection[Row], dataset: Dataset, rows: pa.Table) -> Non
         copy.write(buffer.getvalue())
 
 
-CLASSIFY = """
+STAMP = """
+CREATE TEMP TABLE stamped ON COMMIT DROP AS
+SELECT n, md5(ROW({keys})::text)::uuid AS row_key, md5(ROW({cols})::text)::uuid AS row_hash, coalesce(known_at, %(fetched_at)s) AS at
+FROM staged
+"""
+
+JUDGE = """
 CREATE TEMP TABLE judged ON COMMIT DROP AS
-WITH stamped AS (
-    SELECT s.*, md5(ROW({keys})::text)::uuid AS row_key, md5(ROW({cols})::text)::uuid AS row_hash,
-           coalesce(s.known_at, %(fetched_at)s) AS at
-    FROM staged s
-), ordered AS (
+WITH ordered AS (
     SELECT *, lag(row_hash) OVER w AS before_hash, lag(at) OVER w AS before_at
     FROM stamped WINDOW w AS (PARTITION BY row_key ORDER BY at, n)
+), held AS (
+    SELECT row_key, count(*) AS versions, max(known_at) AS known_at, (array_agg(row_hash))[1] AS row_hash
+    FROM {table} WHERE row_key IN (SELECT row_key FROM stamped) GROUP BY row_key
+), beside AS (
+    SELECT o.*,
+        CASE WHEN h.versions = 1 THEN CASE WHEN h.known_at <= o.at THEN h.row_hash END ELSE p.row_hash END AS prior_hash,
+        CASE WHEN h.versions = 1 THEN CASE WHEN h.known_at <= o.at THEN h.known_at END ELSE p.known_at END AS prior_at,
+        CASE WHEN h.versions = 1 THEN h.row_hash ELSE l.row_hash END AS latest_hash
+    FROM ordered o
+    LEFT JOIN held h USING (row_key)
+    LEFT JOIN LATERAL (
+        SELECT t.row_hash, t.known_at FROM {table} t
+        WHERE h.versions > 1 AND t.row_key = o.row_key AND t.known_at <= o.at ORDER BY t.known_at DESC, t.id DESC LIMIT 1
+    ) p ON true
+    LEFT JOIN LATERAL (
+        SELECT t.row_hash FROM {table} t
+        WHERE h.versions > 1 AND t.row_key = o.row_key ORDER BY t.known_at DESC, t.id DESC LIMIT 1
+    ) l ON true
 )
-SELECT o.*,
-       p.row_hash AS prior_hash, p.known_at AS prior_at, l.row_hash AS latest_hash
-FROM ordered o
-LEFT JOIN LATERAL (
-    SELECT t.row_hash, t.known_at FROM {table} t
-    WHERE t.row_key = o.row_key AND t.known_at <= o.at ORDER BY t.known_at DESC, t.id DESC LIMIT 1
-) p ON true
-LEFT JOIN LATERAL (
-    SELECT t.row_hash FROM {table} t WHERE t.row_key = o.row_key ORDER BY t.known_at DESC, t.id DESC LIMIT 1
-) l ON true
+SELECT n, row_key, row_hash, at, greatest(prior_at, before_at) AS before_at,
+    CASE
+        WHEN row_hash IS NOT DISTINCT FROM before_hash THEN 'seen'
+        WHEN row_hash IS NOT DISTINCT FROM prior_hash THEN 'seen'
+        WHEN before_hash IS NULL AND row_hash IS NOT DISTINCT FROM latest_hash THEN 'seen'
+        WHEN prior_hash IS NULL AND before_hash IS NULL THEN 'new'
+        WHEN prior_hash IS NULL AND before_at < at THEN 'new'
+        ELSE 'revised'
+    END AS verdict
+FROM beside
 """
 
 INSERT = """
-WITH verdict AS (
-    SELECT *,
-        CASE
-            WHEN row_hash IS NOT DISTINCT FROM before_hash THEN 'seen'
-            WHEN row_hash IS NOT DISTINCT FROM prior_hash THEN 'seen'
-            WHEN before_hash IS NULL AND row_hash IS NOT DISTINCT FROM latest_hash THEN 'seen'
-            WHEN prior_hash IS NULL AND before_hash IS NULL THEN 'new'
-            WHEN prior_hash IS NULL AND before_at < at THEN 'new'
-            ELSE 'revised'
-        END AS verdict
-    FROM judged
-), added AS (
-    INSERT INTO {table} (row_key, row_hash, event_at, known_at, fetched_at, {cols})
-    SELECT row_key, row_hash, event_at,
-           CASE WHEN verdict = 'revised' AND at <= greatest(prior_at, before_at) THEN greatest(at, %(fetched_at)s) ELSE at END,
-           %(fetched_at)s, {cols}
-    FROM verdict WHERE verdict <> 'seen' ORDER BY at, row_key, n
-    RETURNING 1
-)
+INSERT INTO {table} (row_key, row_hash, event_at, known_at, fetched_at, {cols})
+SELECT row_key, row_hash, event_at,
+       CASE WHEN verdict = 'revised' AND at <= before_at THEN greatest(at, %(fetched_at)s) ELSE at END,
+       %(fetched_at)s, {cols}
+FROM judged JOIN staged USING (n) WHERE verdict <> 'seen' ORDER BY at, row_key, n
+"""
+
+COUNT = """
 SELECT count(*) FILTER (WHERE verdict = 'new') AS new, count(*) FILTER (WHERE verdict = 'revised') AS revised,
-       count(*) FILTER (WHERE verdict = 'seen') AS seen, (SELECT count(*) FROM added) AS added
-FROM verdict
+       count(*) FILTER (WHERE verdict = 'seen') AS seen
+FROM judged
 """
 
 
 def _classify(connection: Connection[Row], dataset: Dataset, fetched_at: datetime) -> Counts:
     names = sql.SQL(", ").join(map(sql.Identifier, columns(dataset)))
     parts = {"table": sql.Identifier(dataset.name), "cols": names, "keys": sql.SQL(", ").join(map(sql.Identifier, dataset.key))}
-    connection.execute("DROP TABLE IF EXISTS pg_temp.judged")
-    connection.execute(sql.SQL(CLASSIFY).format(**parts), {"fetched_at": fetched_at})
-    found = connection.execute(sql.SQL(INSERT).format(**parts), {"fetched_at": fetched_at}).fetchone()
-    connection.execute("DROP TABLE pg_temp.staged")
-    connection.execute("DROP TABLE pg_temp.judged")
-    if found is None:
-        return Counts()
-    return Counts(new=found["new"], revised=found["revised"], seen=found["seen"])
+    connection.execute("DROP TABLE IF EXISTS pg_temp.stamped, pg_temp.judged")
+    connection.execute(sql.SQL("SET LOCAL work_mem = {}").format(SORT_MEMORY))
+    connection.execute(sql.SQL(STAMP).format(**parts), {"fetched_at": fetched_at})
+    connection.execute("ANALYZE pg_temp.stamped (row_key)")
+    connection.execute(sql.SQL(JUDGE).format(**parts))
+    connection.execute(sql.SQL(INSERT).format(**parts), {"fetched_at": fetched_at})
+    found = connection.execute(COUNT).fetchone()
+    connection.execute("DROP TABLE pg_temp.staged, pg_temp.stamped, pg_temp.judged")
+    return Counts(**found) if found else Counts()
 
 
 def _keep_rejects(db: Database, dataset: Dataset, rejects: tuple[Reject, ...], fetched_at: datetime) -> int:

@@ -5,21 +5,27 @@ Its schema is private to the connection, so that nothing but its own writes can 
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import date
+from decimal import Decimal
 from functools import cache
+from math import isfinite
 from typing import Any
 
-from psycopg import Connection
+from psycopg import Connection, sql
 
 from daemon.store.queries import sql as named
 
 Row = dict[str, Any]
-Statements = list[tuple[str, Mapping[str, Any]]]
-Copies = dict[str, list[Sequence[Any]]]
+Rows = list[Sequence[Any]]
 
 WRITTEN = re.compile(r"\b(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM|COPY)\s+(\w+)", re.IGNORECASE)
+COPIED = re.compile(r"COPY (\w+) \(([\w, ]+)\) FROM STDIN")
 WORD = re.compile(r"\w+")
 SMALL_RESULT_ROWS = 64
 """Larger results are read again each time instead of being kept."""
+SMALL_COPY_ROWS = 32
+"""Fewer rows than this leave with the other statements; a COPY has to wait for its own answer."""
 
 
 class HeldConnection:
@@ -30,7 +36,8 @@ class HeldConnection:
 
     def __init__(self, connection: Connection[Row]) -> None:
         self._connection = connection
-        self._queue: list[Statements | Copies] = []
+        self._statements: list[tuple[str, Mapping[str, Any] | Rows]] = []
+        self._copies: dict[str, Rows] = {}
         self._remembered: dict[tuple[str, str], list[Row]] = {}
 
     def connection(self) -> Connection[Row]:
@@ -41,20 +48,16 @@ class HeldConnection:
 
     def write(self, name: str, parameters: Iterable[Mapping[str, Any]]) -> None:
         """Queue a named statement, once for each set of parameters."""
-        if not (self._queue and isinstance(self._queue[-1], list)):
-            self._queue.append([])
-        last = self._queue[-1]
-        assert isinstance(last, list)
-        last.extend((name, p) for p in parameters)
+        self._copies = {}
+        self._statements.extend((name, p) for p in parameters)
         self._forget(name)
 
     def copy(self, name: str, rows: Iterable[Sequence[Any]]) -> None:
         """Queue rows for a named COPY statement; those of one table between two other statements leave together."""
-        if not (self._queue and isinstance(self._queue[-1], dict)):
-            self._queue.append({})
-        last = self._queue[-1]
-        assert isinstance(last, dict)
-        last.setdefault(name, []).extend(rows)
+        if name not in self._copies:
+            self._copies[name] = []
+            self._statements.append((name, self._copies[name]))
+        self._copies[name].extend(rows)
         self._forget(name)
 
     def read(self, name: str, parameters: Mapping[str, Any]) -> list[Row]:
@@ -76,16 +79,20 @@ class HeldConnection:
         return self._connection.execute(named(name), parameters).rowcount
 
     def send(self) -> None:
-        """Send everything queued, in order: statements through one pipeline, rows through COPY."""
-        queue, self._queue = self._queue, []
-        for part in queue:
-            if isinstance(part, list):
-                with self._connection.pipeline():
-                    for name, parameters in part:
-                        self._connection.execute(named(name), parameters, prepare=True)
-            else:
-                for name, rows in part.items():
-                    copy_rows(self._connection, name, rows)
+        """Send everything queued, in order, through as few pipelines as the long COPYs between them allow."""
+        statements, self._statements, self._copies = self._statements, [], {}
+        with ExitStack() as pipeline:
+            for name, given in statements:
+                if isinstance(given, list) and len(given) > SMALL_COPY_ROWS:
+                    pipeline.close()
+                    copy_rows(self._connection, name, given)
+                    continue
+                if self._connection.pgconn.pipeline_status == 0:
+                    pipeline.enter_context(self._connection.pipeline())
+                if isinstance(given, list):
+                    self._connection.execute(insertion(name), {"rows": as_records(name, given)}, prepare=True)
+                else:
+                    self._connection.execute(named(name), given, prepare=True)
 
     def commit(self) -> None:
         """Make everything so far durable."""
@@ -94,7 +101,7 @@ class HeldConnection:
 
     def rollback(self) -> None:
         """Forget everything since the last commit."""
-        self._queue.clear()
+        self._statements, self._copies = [], {}
         self._remembered.clear()
         self._connection.rollback()
 
@@ -111,6 +118,36 @@ def copy_rows(connection: Connection[Row], name: str, rows: Iterable[Sequence[An
         for row in rows:
             copy.write_row(row)
 
+
+
+@cache
+def insertion(name: str) -> sql.Composed:
+    """The INSERT of a JSON parameter `rows` that does what a named COPY statement does."""
+    table, columns = _copied(name)
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    return sql.SQL("INSERT INTO {t} ({c}) SELECT {c} FROM jsonb_populate_recordset(NULL::{t}, %(rows)s)").format(t=sql.Identifier(table), c=names)
+
+
+def as_records(name: str, rows: Rows) -> list[Row]:
+    """Rows for a named COPY statement as JSON objects from which PostgreSQL reads the same values."""
+    columns = _copied(name)[1]
+    return [dict(zip(columns, map(_json_value, row), strict=True)) for row in rows]
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(value) if isfinite(value) else str(value)
+    if isinstance(value, Decimal):
+        return str(value)
+    return value.isoformat() if isinstance(value, date) else value
+
+
+@cache
+def _copied(name: str) -> tuple[str, tuple[str, ...]]:
+    found = COPIED.fullmatch(named(name))
+    if found is None:
+        raise ValueError(f"{name} is not a COPY statement with a list of columns")
+    return found[1], tuple(found[2].split(", "))
 
 
 @cache

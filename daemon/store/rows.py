@@ -53,8 +53,8 @@ def _versions(db: Database, dataset: Dataset, keys: sql.Composed) -> list[Row]:
     if not list(keys) or not table_exists(db, dataset):
         return []
     names = sql.SQL(", ").join(map(sql.Identifier, columns(dataset)))
-    query = sql.SQL("SELECT row_key::text AS row_key, event_at, known_at, fetched_at, {} FROM {} WHERE row_key IN ({}) ORDER BY known_at, id").format(
-        names, sql.Identifier(dataset.name), keys
-    )
+    query = sql.SQL(
+        "SELECT row_key::text AS row_key, event_at, known_at, fetched_at, {} FROM {} WHERE row_key IN ({}) ORDER BY known_at, id"
+    ).format(names, sql.Identifier(dataset.name), keys)
     with db.connection() as connection:
         return connection.execute(query).fetchall()

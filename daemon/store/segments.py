@@ -51,12 +51,17 @@ class Lake:
         self.directory = directory
         self._memory_mb = memory_mb
         self._threads = threads
+        self._listed: dict[str, tuple[frozenset[str], list[Segment]]] = {}
 
     def segments(self, dataset: str) -> list[Segment]:
         """Sealed segments of a dataset, ascending."""
         folder = self.directory / dataset
-        found = [(NAME.match(p.name), p) for p in (folder.iterdir() if folder.is_dir() else ())]
-        return sorted((Segment(path=p, first_id=int(m[1]), last_id=int(m[2])) for m, p in found if m), key=lambda s: s.first_id)
+        names = frozenset(os.listdir(folder)) if folder.is_dir() else frozenset()
+        if dataset not in self._listed or self._listed[dataset][0] != names:
+            found = [(NAME.match(name), folder / name) for name in names]
+            segments = [Segment(path=p, first_id=int(m[1]), last_id=int(m[2])) for m, p in found if m]
+            self._listed[dataset] = (names, sorted(segments, key=lambda s: s.first_id))
+        return list(self._listed[dataset][1])
 
     def seal(self, db: Database, dataset: Dataset) -> int:
         """Write the rows that no segment holds yet; the number of rows sealed."""

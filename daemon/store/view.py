@@ -20,6 +20,8 @@ from strategies.base import BarField
 
 Floats = npt.NDArray[np.float64]
 BARS = "bars_daily"
+NO_WEIGHTS = pd.Series(dtype="float64")
+NO_HOLDINGS = pd.DataFrame({"qty": pd.Series(dtype="float64"), "market_value_usd": pd.Series(dtype="float64")})
 AXIS_MARGIN = 260
 """Sessions kept free after the newest bar, so that a year of live bars needs no new axis."""
 
@@ -126,8 +128,7 @@ class View:
         self._choice = archive.panel.choose(self._closed - 1)
         self._chosen = self._choice.columns
         self._raw_actions: dict[str, list[Action]] | None = None
-        self._previous = pd.Series(dtype="float64")
-        self._holdings = pd.DataFrame({"qty": pd.Series(dtype="float64"), "market_value_usd": pd.Series(dtype="float64")})
+        self._previous, self._holdings = NO_WEIGHTS, NO_HOLDINGS
 
     def for_sleeve(self, previous: pd.Series, holdings: pd.DataFrame) -> "View":
         """The same view with one sleeve's recorded state."""

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Literal
 
 from execution.base import Account, Asset, BrokerClock, CashActivity, Fill, Order, OrderRequest, Position
-from execution.exchange.account import Holding
 from execution.exchange.activities import Activity
 from execution.exchange.orders import VenueOrder
 from execution.exchange.units import average_price, price, shares, usd
@@ -36,7 +36,7 @@ class SimBroker:
     def positions(self) -> list[Position]:
         """Every open position, sorted by symbol."""
         holdings = self.venue.marked().holdings
-        return [_position(holdings[symbol]) for symbol in sorted(holdings)]
+        return [_position(symbol, h.qty, h.cost, h.mark_ticks) for symbol, h in sorted(holdings.items())]
 
     def clock(self) -> BrokerClock:
         """The venue's clock."""
@@ -73,13 +73,14 @@ class SimBroker:
         return [_cash_activity(entry) for entry in self.venue.log.since(after) if entry.kind != "FILL"]
 
 
-def _position(holding: Holding) -> Position:
+@lru_cache(maxsize=4096)
+def _position(symbol: str, qty: int, cost: int, mark_ticks: int) -> Position:
     return Position(
-        symbol=holding.symbol,
-        qty=shares(holding.qty),
-        avg_entry_price=average_price(holding.cost, holding.qty),
-        current_price=price(holding.mark_ticks),
-        market_value=usd(holding.value),
+        symbol=symbol,
+        qty=shares(qty),
+        avg_entry_price=average_price(cost, qty),
+        current_price=price(mark_ticks),
+        market_value=usd(qty * mark_ticks),
     )
 
 

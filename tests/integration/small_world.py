@@ -4,7 +4,8 @@ Twenty-two symbols follow seeded random walks; members of Congress disclose trad
 happened. Everything is made here, row by row, so that a test can look up what an explanation should say.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -80,12 +81,14 @@ def bars(calendar: Calendar, sessions: Sequence[date]) -> list[tables.Timed]:
     return rows
 
 
-def disclosure(number: int, symbol: str, traded: date, disclosed: date, transaction: str = "purchase", low: float = 15_001.0) -> tables.Timed:
+def disclosure(
+    number: int, symbol: str, traded: date, disclosed: date, transaction: str = "purchase", low: float = 15_001.0
+) -> tables.Timed:
     """One disclosed trade, known from the day after its disclosure."""
     row = CongressTrade(
         chamber="house", member=MEMBERS[number % 3], member_id="", party="", owner="self", symbol=symbol, received_symbol=None,
-        ticker_text=symbol, symbol_note="", asset_description=f"{symbol} Corporation Common Stock", asset_type="stock", transaction=transaction,
-        amount_low_usd=low, amount_high_usd=low * 3 + 1, amount_text=f"${low:,.0f} - ${low * 3 + 1:,.0f}", transaction_date=traded,
+        ticker_text=symbol, symbol_note="", asset_description=f"{symbol} Corporation Common Stock", asset_type="stock",
+        transaction=transaction, amount_low_usd=low, amount_high_usd=low * 3 + 1, amount_text=f"${low:,.0f} - ${low * 3 + 1:,.0f}", transaction_date=traded,
         disclosure_date=disclosed, filing_id=f"F{number:04d}", occurrence=0, source_url=f"https://disclosures.example/{number:04d}.pdf",
     )  # fmt: skip
     return tables.Timed(row=row, event_at=times.new_york(traded), known_at=times.day_after(disclosed))
@@ -113,11 +116,38 @@ def fill_store(db: Database, lake: Lake, calendar: Calendar, sessions: Sequence[
         ensure_table(db, dataset)
     always, begun = datetime(2015, 1, 1, tzinfo=UTC), date(2015, 1, 1)
     store(db, lake, "bars_daily", DailyBar, bars(calendar, sessions))
-    store(db, lake, "congress_trades", CongressTrade, disclosures(sessions), (tables.reject("no_ticker", "nothing to buy", {"a": 1}, "x[0]"),))
-    sectors = [Constituent(symbol=s, sector="Energy" if i < 4 else "Utilities", sub_industry="", name=f"{s} Corp", cik="", date_added=None) for i, s in enumerate(STOCKS)]
+    store(
+        db, lake, "congress_trades", CongressTrade, disclosures(sessions), (tables.reject("no_ticker", "nothing to buy", {"a": 1}, "x[0]"),)
+    )
+    sectors = [
+        Constituent(symbol=s, sector="Energy" if i < 4 else "Utilities", sub_industry="", name=f"{s} Corp", cik="", date_added=None)
+        for i, s in enumerate(STOCKS)
+    ]
     store(db, lake, "constituents", Constituent, [tables.Timed(row=r, event_at=always, known_at=always) for r in sectors])
     spells = [Membership(index_name="sp500", symbol=s, start_date=begun, end_date=None) for s in STOCKS]
     store(db, lake, "index_membership", Membership, [tables.Timed(row=r, event_at=always, known_at=always) for r in spells])
+
+
+class _Undo(Exception):
+    """Ends a transaction that is not to be kept."""
+
+
+@contextmanager
+def undone(db: Database) -> Iterator[None]:
+    """What the block writes is there inside it, and gone after it."""
+    try:
+        with db.transaction():
+            yield
+            raise _Undo
+    except _Undo:
+        pass
+
+
+def execute(db: Database, statement: str, **parameters: Any) -> list[dict[str, Any]]:
+    """Run a statement of a test's own and give its rows."""
+    with db.connection() as connection:
+        cursor = connection.execute(statement, parameters)
+        return cursor.fetchall() if cursor.description else []
 
 
 def settings(**changes: str) -> config.Settings:
@@ -144,9 +174,9 @@ def runtime(chosen: config.Settings, db: Database, lake: Lake, calendar: Calenda
     anchors = ("open+1m", "close+1m")
     parts: dict[str, Any] = {"settings": chosen, "clock": clock, "calendar": calendar, "db": db, "lake": lake, "archive": archive}
     return Runtime(
-        **parts, broker=SimBroker(venue), book=TradingBook(db), metrics=metrics_for(VERSION, strategies, DATASETS, anchors), strategies=strategies,
-        params={name: resolve_params(CATALOG[name], chosen.strategy_params.get(name)) for name in STRATEGIES}, datasets=DATASETS, sources={},
-        http=None, settle_anchors=anchors, id_prefix="small", code_version=VERSION, sandbox=False,
+        **parts, broker=SimBroker(venue), book=TradingBook(db), metrics=metrics_for(VERSION, strategies, DATASETS, anchors),
+        strategies=strategies, params={name: resolve_params(CATALOG[name], chosen.strategy_params.get(name)) for name in STRATEGIES},
+        datasets=DATASETS, sources={}, http=None, settle_anchors=anchors, id_prefix="small", code_version=VERSION, sandbox=False,
     )  # fmt: skip
 
 

@@ -326,7 +326,11 @@ SELECT DISTINCT ON (symbol) symbol, price FROM (
 ) p ORDER BY symbol, at DESC
 
 -- name: shadow_growth
-SELECT sleeve, exp(sum(ln(greatest(1 + return_frac, 1e-9)))) - 1 AS growth FROM shadow_marks GROUP BY sleeve
+SELECT sleeve, exp(sum(ln(greatest(1 + return_frac, 1e-9)))) - 1 AS growth
+FROM shadow_marks WHERE session >= %(since)s GROUP BY sleeve
+
+-- name: nav_first
+SELECT session FROM nav_marks ORDER BY session LIMIT 1
 
 -- name: why_cross
 SELECT x.cross_id, x.cycle_id, x.session, x.shares, x.decision_price, x.price, x.booked_at, c.at

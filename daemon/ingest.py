@@ -1,7 +1,7 @@
 """Collecting one dataset: from its watermark on, parse, stamp, append, seal."""
 
 import time
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from daemon.logging import get_logger
@@ -12,12 +12,16 @@ from scrapers.base import Batch
 log = get_logger("ingest")
 
 
-def ingest(rt: Runtime, name: str, *, since: datetime | None = None, backfill: bool = False) -> dict[str, Any]:
-    """Fetch what is new of a dataset and store it; earlier data stays in force when the source fails."""
+def ingest(rt: Runtime, name: str) -> dict[str, Any]:
+    """Fetch what is new of a dataset and store it; earlier data stays in force when the source fails.
+
+    The first time the whole history is read, and its rows count as known when they were published.
+    """
     assert rt.http is not None, f"{name} has no source in this runtime"
     dataset, now = rt.datasets[name], rt.clock.now()
     known = rt.db.row("watermark_get", dataset=name)
-    begin = since or (known["watermark"] - dataset.overlap if known else now - timedelta(days=30))
+    backfill = known is None
+    begin = now - rt.history if known is None else known["watermark"] - dataset.overlap
     assert dataset.fetch is not None
     started, counts = time.perf_counter(), Counts()
     options = {**rt.sources[name](rt), "backfill": backfill}

@@ -41,7 +41,6 @@ ClockKind = Literal["auto", "system", "virtual"]
 STOP_LIMIT_S = 4.5
 HEARTBEAT_S = 60.0
 BACKFILL_ORDER = ("constituents", "index_membership", "vix", "congress_trades", "corporate_actions", "bars_daily")
-LIVE_HISTORY = timedelta(days=3 * 365)
 
 
 class Stopping(Exception):
@@ -168,7 +167,7 @@ class Daemon:
         self._rerun_interrupted(rt, runner)
         self._ready(rt, surface, jobs)
         with self._heart(rt):
-            self._run_jobs(rt, runner, jobs)
+            self._run_jobs(rt, runner, jobs, surface)
 
     def _assemble(self, installation: Installation, surface: Surface) -> Runtime:
         """Everything up to a runtime that is level with the broker and has its history."""
@@ -191,8 +190,8 @@ class Daemon:
         self._describe(rt)
         self._phase(surface, "recovering orders")
         self._recover(rt)
-        self._phase(surface, "collecting history")
-        self._backfill(rt, surface)
+        if self.paced:
+            self._collect_history(rt, surface)
         return rt
 
     def _connect(self) -> Outside:
@@ -223,17 +222,19 @@ class Daemon:
             return
         log.info("settle.finished", **result)
 
-    def _backfill(self, rt: Runtime, surface: Surface) -> None:
-        """Collect the history of sources that were never read. A source that fails now is tried again by its own job."""
-        now = rt.clock.now()
-        since = now - (timedelta(days=1.46 * self.settings.sandbox_history_sessions) if self.sandbox else LIVE_HISTORY)
+    def _collect_history(self, rt: Runtime, surface: Surface) -> None:
+        """Read sources that were never read, history and all. One that fails now is tried again by its own job.
+
+        On paced time this comes before the daemon is ready, as virtual time waits for it; on real time it runs beside the jobs.
+        """
         for name in BACKFILL_ORDER:
-            if name in rt.sources and rt.db.row("watermark_get", dataset=name) is None:
-                self._phase(surface, f"collecting history of {name}")
+            if name in rt.sources and not self._stop.is_set() and rt.db.row("watermark_get", dataset=name) is None:
+                surface.phase = f"collecting the history of {name}"
                 try:
-                    ingest(rt, name, since=since, backfill=True)
+                    ingest(rt, name)
                 except ScrapeError as error:
                     log.error("scrape.failed", dataset=name, error_type=type(error).__name__, reason=str(error)[:300])
+        surface.phase = "running" if surface.ready else surface.phase
 
     def _rerun_interrupted(self, rt: Runtime, runner: JobRunner) -> None:
         """Occurrences that a killed process had claimed are run again by this one; their work is idempotent."""
@@ -301,7 +302,7 @@ class Daemon:
             "config.reloaded", changed_keys=changed, applied=[k for k in changed if k == "log_level"], note="other changes need a restart"
         )
 
-    def _run_jobs(self, rt: Runtime, runner: JobRunner, jobs: Sequence[Job]) -> None:
+    def _run_jobs(self, rt: Runtime, runner: JobRunner, jobs: Sequence[Job], surface: Surface) -> None:
         if self.paced:
             if walk(
                 jobs,
@@ -319,6 +320,7 @@ class Daemon:
         )  # fmt: skip
         handled = {j.name: r["scheduled_at"] for j in jobs if (r := rt.db.row("job_last_scheduled", job=j.name)) and r["scheduled_at"]}
         scheduler.start(handled)
+        threading.Thread(target=self._collect_history, args=(rt, surface), name="history", daemon=True).start()
         self._wait()
         scheduler.stop(STOP_LIMIT_S / 2)
 

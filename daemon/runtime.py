@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from config import Settings
@@ -26,7 +27,7 @@ class Runtime:
     strategies: the enabled part of the catalog. params: complete parameters by strategy.
     sources: fetch options of the datasets that this runtime collects (empty in replay), asked anew for every fetch.
     settle_anchors: when the order sweep runs. id_prefix: starts every client_order_id of this installation.
-    tradable: symbols that the broker lists, None before it was asked. trading: held by whatever reads or moves orders, ledger or views.
+    history: how far back a source is read the first time. tradable: symbols that the broker lists, None before it was asked. trading: held by whatever reads or moves orders, ledger or views.
     """
 
     settings: Settings
@@ -47,6 +48,7 @@ class Runtime:
     id_prefix: str
     code_version: str
     sandbox: bool
+    history: timedelta = timedelta(days=3 * 366)
     whole_shares: frozenset[str] = frozenset()
     tradable: frozenset[str] | None = None
     trading: threading.RLock = field(default_factory=threading.RLock)

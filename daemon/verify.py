@@ -7,11 +7,13 @@ from datetime import date, timedelta
 import pandas as pd
 
 from daemon.calendar import Calendar
-from daemon.cycle import empty_history, history_hash, load_history
-from daemon.decision import CycleInput, Decision, decide
+from daemon.cycle import empty_history, history_hash
+from daemon.decision import HISTORY_SESSIONS, CycleInput, Decision, decide, extend
 from daemon.jobs import attempt
+from daemon.shadow import ShadowMark
 from daemon.store.events import micros
 from daemon.store.postgres import Database
+from daemon.store.rows import Row
 from daemon.store.segments import Lake
 from daemon.store.view import Archive
 from daemon.verify_data import LakeUntil, last_ids
@@ -64,6 +66,7 @@ class _World:
         self.db, self.calendar = db, calendar
         self._lake, self._datasets = lake, datasets
         self._left_out: tuple[str, ...] = ()
+        self._parts: list[Row] | None = None
         self._archive = Archive(lake, datasets.values(), calendar)
 
     def at(self, given: CycleInput) -> tuple[Archive, list[str], list[str]]:
@@ -77,6 +80,13 @@ class _World:
         lost = [f"data: {n} versions of {name} that were known then are gone" for name, n in missing.items()]
         notes = [f"{name}: versions were added since under earlier dates; derived without them" for name in self._left_out]
         return self._archive, lost, notes
+
+    def reached_before(self, sleeve: str, session: date) -> date:
+        """The session that the book of a sleeve had been rolled to by the decisions before `session`."""
+        if self._parts is None:
+            self._parts = self.db.rows("verify_parts")
+        instants = [row["at"] for row in self._parts if row["sleeve"] == sleeve and row["session"] < session]
+        return self.calendar.last_closed(max(instants)) if instants else date.min
 
     def _reread(self, given: CycleInput, until: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
         self._left_out = tuple(sorted(until))
@@ -102,7 +112,7 @@ def _verify_one(world: _World, strategies: Mapping[str, Strategy], cycle_id: str
         difference = f"strategies: {', '.join(unknown)} not in the catalog any more, so that nothing can be derived"
         return Verdict(cycle_id=cycle_id, session=row["session"], ok=False, differences=(difference,), notes=tuple(notes))
     archive, differences, left_out = world.at(given)
-    history = _history(world.db, given)
+    history = _history(world, given)
     if history_hash(history) != given.history_hash:
         differences.append("history: the recorded shadow returns are not those that the decision saw")
     decision = _derive(given, archive, history, strategies, world.calendar)
@@ -112,10 +122,21 @@ def _verify_one(world: _World, strategies: Mapping[str, Strategy], cycle_id: str
     )
 
 
-def _history(db: Database, given: CycleInput) -> pd.DataFrame:
-    """Shadow returns up to the session that the books had reached: later ones are results of this decision."""
-    reached = [s.book.session for s in given.sleeves if s.book.session is not None]
-    return load_history(db, max(reached) + timedelta(days=1)) if reached else empty_history()
+def _history(world: _World, given: CycleInput) -> pd.DataFrame:
+    """The shadow returns recorded before this decision: each book's to where it stood, those of retired ones to their end."""
+    reached = {s.name: s.book.session for s in given.sleeves if s.book.session is not None}
+    if not reached:
+        return empty_history()
+    since = max(reached.values()) - timedelta(days=2 * HISTORY_SESSIONS)
+    rows = world.db.rows("shadow_marks_since", since=since)
+    for name in {r["sleeve"] for r in rows} - {s.name for s in given.sleeves}:
+        reached[name] = world.reached_before(name, given.session)
+    marks = [
+        ShadowMark(sleeve=r["sleeve"], session=r["session"], return_frac=r["return_frac"], turnover_frac=0.0)
+        for r in rows
+        if r["session"] <= reached.get(r["sleeve"], date.min)
+    ]
+    return extend(empty_history(), marks)
 
 
 def _derive(given: CycleInput, archive: Archive, history: pd.DataFrame, strategies: Mapping[str, Strategy], calendar: Calendar) -> Decision:

@@ -7,6 +7,7 @@ import typing
 from dataclasses import dataclass
 from datetime import date, datetime
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 from psycopg import Connection, sql
@@ -96,16 +97,23 @@ def append(db: Database, dataset: Dataset, batch: Batch, fetched_at: datetime) -
 
 
 def _stage(connection: Connection[Row], dataset: Dataset, rows: pa.Table) -> None:
-    names = [*columns(dataset), "event_at", "known_at"]
-    types_ = {**columns(dataset), "event_at": "timestamptz", "known_at": "timestamptz"}
-    body = sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(types_[n])) for n in names)  # type: ignore[arg-type]
+    """Copy rows to a temporary table, numbered by `n`. Instants travel without their zone, which both sides know to be UTC."""
+    types_ = {"n": "bigint", **columns(dataset), "event_at": "timestamptz", "known_at": "timestamptz"}
+    body = sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(t)) for n, t in types_.items())  # type: ignore[arg-type]
     connection.execute("DROP TABLE IF EXISTS pg_temp.staged")
-    connection.execute(sql.SQL("CREATE TEMP TABLE staged (n bigint GENERATED ALWAYS AS IDENTITY, {})").format(body))
+    connection.execute(sql.SQL("CREATE TEMP TABLE staged ({})").format(body))
     buffer = io.BytesIO()
-    pa_csv.write_csv(rows.select(names), buffer, pa_csv.WriteOptions(include_header=False))
-    statement = sql.SQL("COPY staged ({}) FROM STDIN (FORMAT csv)").format(sql.SQL(", ").join(map(sql.Identifier, names)))
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+    numbered = rows.append_column("n", pa.array(np.arange(rows.num_rows))).select(list(types_))
+    pa_csv.write_csv(_without_zone(numbered), buffer, pa_csv.WriteOptions(include_header=False))
+    with connection.cursor() as cursor, cursor.copy("COPY staged FROM STDIN (FORMAT csv)") as copy:
         copy.write(buffer.getvalue())
+
+
+def _without_zone(rows: pa.Table) -> pa.Table:
+    for place, field in enumerate(rows.schema):
+        if pa.types.is_timestamp(field.type):
+            rows = rows.set_column(place, field.name, rows.column(place).cast(pa.timestamp("us")))
+    return rows
 
 
 STAMP = """
@@ -120,22 +128,22 @@ WITH ordered AS (
     SELECT *, lag(row_hash) OVER w AS before_hash, lag(at) OVER w AS before_at
     FROM stamped WINDOW w AS (PARTITION BY row_key ORDER BY at, n)
 ), held AS (
-    SELECT row_key, count(*) AS versions, max(known_at) AS known_at, (array_agg(row_hash))[1] AS row_hash
+    SELECT row_key, count(*) AS versions, max(known_at) AS held_at, (array_agg(row_hash))[1] AS held_hash
     FROM {table} WHERE row_key IN (SELECT row_key FROM stamped) GROUP BY row_key
 ), beside AS (
     SELECT o.*,
-        CASE WHEN h.versions = 1 THEN CASE WHEN h.known_at <= o.at THEN h.row_hash END ELSE p.row_hash END AS prior_hash,
-        CASE WHEN h.versions = 1 THEN CASE WHEN h.known_at <= o.at THEN h.known_at END ELSE p.known_at END AS prior_at,
-        CASE WHEN h.versions = 1 THEN h.row_hash ELSE l.row_hash END AS latest_hash
+        CASE WHEN versions > 1 THEN p.row_hash WHEN held_at <= at THEN held_hash END AS prior_hash,
+        CASE WHEN versions > 1 THEN p.known_at WHEN held_at <= at THEN held_at END AS prior_at,
+        CASE WHEN versions > 1 THEN l.row_hash ELSE held_hash END AS latest_hash
     FROM ordered o
-    LEFT JOIN held h USING (row_key)
+    LEFT JOIN held USING (row_key)
     LEFT JOIN LATERAL (
         SELECT t.row_hash, t.known_at FROM {table} t
-        WHERE h.versions > 1 AND t.row_key = o.row_key AND t.known_at <= o.at ORDER BY t.known_at DESC, t.id DESC LIMIT 1
+        WHERE versions > 1 AND t.row_key = o.row_key AND t.known_at <= o.at ORDER BY t.known_at DESC, t.id DESC LIMIT 1
     ) p ON true
     LEFT JOIN LATERAL (
         SELECT t.row_hash FROM {table} t
-        WHERE h.versions > 1 AND t.row_key = o.row_key ORDER BY t.known_at DESC, t.id DESC LIMIT 1
+        WHERE versions > 1 AND t.row_key = o.row_key ORDER BY t.known_at DESC, t.id DESC LIMIT 1
     ) l ON true
 )
 SELECT n, row_key, row_hash, at, greatest(prior_at, before_at) AS before_at,

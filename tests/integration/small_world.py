@@ -88,8 +88,9 @@ def disclosure(
     row = CongressTrade(
         chamber="house", member=MEMBERS[number % 3], member_id="", party="", owner="self", symbol=symbol, received_symbol=None,
         ticker_text=symbol, symbol_note="", asset_description=f"{symbol} Corporation Common Stock", asset_type="stock",
-        transaction=transaction, amount_low_usd=low, amount_high_usd=low * 3 + 1, amount_text=f"${low:,.0f} - ${low * 3 + 1:,.0f}", transaction_date=traded,
-        disclosure_date=disclosed, filing_id=f"F{number:04d}", occurrence=0, source_url=f"https://disclosures.example/{number:04d}.pdf",
+        transaction=transaction, amount_low_usd=low, amount_high_usd=low * 3 + 1, amount_text=f"${low:,.0f} - ${low * 3 + 1:,.0f}",
+        transaction_date=traded, disclosure_date=disclosed, filing_id=f"F{number:04d}", occurrence=0,
+        source_url=f"https://disclosures.example/{number:04d}.pdf",
     )  # fmt: skip
     return tables.Timed(row=row, event_at=times.new_york(traded), known_at=times.day_after(disclosed))
 

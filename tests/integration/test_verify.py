@@ -8,7 +8,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from daemon.settle import open_account
 from daemon.store.datasets import append
+from daemon.store.postgres import Database
 from daemon.store.segments import Lake
 from daemon.store.view import Archive
 from daemon.verify import verify
@@ -16,7 +18,7 @@ from scrapers import DATASETS, tables
 from scrapers.base import Batch
 from scrapers.sources.congress_trades import CongressTrade
 from strategies import CATALOG
-from tests.integration.small_world import END, START, VERSION, disclosure, execute, undone
+from tests.integration.small_world import END, START, VERSION, disclosure, execute, fill_store, runtime, settings, trade, undone
 
 
 def verified(world, lake=None, **options):
@@ -61,7 +63,7 @@ def test_a_decision_of_other_code_is_noted_and_no_difference(small_world):
     assert verdict.notes == (f"decided by {VERSION}, derived by test-2",)
 
 
-# By what is changed: the statement, and how the difference begins. {cycle} is a cycle that evaluated congress_aggregate and sent orders.
+# By what is changed: the statement, for a cycle that evaluated congress_aggregate and sent orders, and how the difference begins.
 TAMPERED = {
     "a target": (
         "UPDATE targets SET weight = weight + 0.01 WHERE cycle_id = %(c)s AND symbol = %(s)s",
@@ -81,8 +83,8 @@ TAMPERED = {
     ),
     "a quantity": ("UPDATE orders SET qty = qty + 1 WHERE cycle_id = %(c)s AND symbol = %(s)s", "order {symbol}: recorded "),
     "a share": (
-        "UPDATE order_shares SET sleeve = 'other' WHERE client_order_id IN (SELECT client_order_id FROM orders WHERE cycle_id = %(c)s AND symbol = %(s)s)"
-        " AND sleeve = 'congress_aggregate'",
+        "UPDATE order_shares SET sleeve = 'other' WHERE sleeve = 'congress_aggregate' AND client_order_id IN"
+        " (SELECT client_order_id FROM orders WHERE cycle_id = %(c)s AND symbol = %(s)s)",
         "order {symbol}: recorded ",
     ),
     "a weight": (
@@ -90,11 +92,11 @@ TAMPERED = {
         "weight congress_aggregate {symbol}: recorded 0.5",
     ),
     "an allocation": (
-        "UPDATE cycles SET allocation = jsonb_set(allocation, '{{capital,congress_aggregate}}', '0.9') WHERE cycle_id = %(c)s",
+        "UPDATE cycles SET allocation = jsonb_set(allocation, '{capital,congress_aggregate}', '0.9') WHERE cycle_id = %(c)s",
         "allocation capital.congress_aggregate: recorded 0.9, derived ",
     ),
     "a reason": (
-        "UPDATE cycles SET allocation = jsonb_set(allocation, '{{reason}}', '\"a whim\"') WHERE cycle_id = %(c)s",
+        "UPDATE cycles SET allocation = jsonb_set(allocation, '{reason}', '\"a whim\"') WHERE cycle_id = %(c)s",
         "decision reason: recorded a whim, derived due: ",
     ),
     "the hash": ("UPDATE cycles SET decision_hash = 'x' WHERE cycle_id = %(c)s", "decision hash: recorded x, derived "),
@@ -103,7 +105,7 @@ TAMPERED = {
         "evaluation congress_aggregate: recorded held",
     ),
     "a parameter": (
-        "UPDATE cycles SET input = jsonb_set(input, '{{sleeves,0,params,max_weight}}', '0.05') WHERE cycle_id = %(c)s",
+        "UPDATE cycles SET input = jsonb_set(input, '{sleeves,0,params,max_weight}', '0.05') WHERE cycle_id = %(c)s",
         "target congress_aggregate {symbol}: recorded ",
     ),
     "a transfer": (
@@ -118,13 +120,14 @@ def test_a_tampered_record_fails_its_own_decision_and_is_named(small_world, what
     statement, begins = TAMPERED[what]
     found = execute(
         small_world.db,
-        "SELECT o.cycle_id, o.symbol FROM orders o JOIN targets t USING (cycle_id, symbol) JOIN order_shares s USING (client_order_id, sleeve)"
+        "SELECT o.cycle_id, o.symbol FROM orders o JOIN targets t USING (cycle_id, symbol)"
+        " JOIN order_shares s USING (client_order_id, sleeve)"
         " JOIN ledger_transactions l ON l.id = 'transfer:' || o.cycle_id || ':congress_aggregate'"
         " WHERE t.sleeve = 'congress_aggregate' AND t.weight > 0.06 ORDER BY o.cycle_id DESC, o.symbol LIMIT 1",
     )[0]
     cycle, symbol = found["cycle_id"], found["symbol"]
     with undone(small_world.db):
-        execute(small_world.db, statement.replace("{{", "{").replace("}}", "}"), c=cycle, s=symbol)
+        execute(small_world.db, statement, c=cycle, s=symbol)
         differences = wrong(verified(small_world, last=10))
     assert set(differences) == {cycle}
     assert any(d.startswith(begins.replace("{symbol}", symbol)) for d in differences[cycle]), differences[cycle]
@@ -215,12 +218,35 @@ def test_a_strategy_that_left_the_catalog_leaves_its_decisions_unverified_with_i
 
 
 def test_verifying_writes_nothing(small_world):
-    tables_ = [
-        r["t"]
-        for r in execute(small_world.db, "SELECT table_name AS t FROM information_schema.tables WHERE table_schema = current_schema()")
-    ]
-    state = "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) AS n FROM pg_stat_xact_user_tables"
+    written = "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) AS n FROM pg_stat_xact_user_tables"
     with undone(small_world.db):
         verified(small_world, last=5)
-        assert execute(small_world.db, state)[0]["n"] == 0
-    assert len(tables_) > 10
+        assert execute(small_world.db, written)[0]["n"] == 0
+        small_world.db.run("meta_set", key="control", value={})
+        assert execute(small_world.db, written)[0]["n"] == 1, "a write would have been seen"
+
+
+def test_decisions_come_out_again_over_restarts_and_with_strategies_added_retired_and_taken_back(tmp_path, small_world):
+    """A process per session; congress_aggregate joins after ten sessions, rests from the twentieth to the twenty-fifth."""
+    calendar, days = small_world.calendar, small_world.calendar.sessions(START, END)[:32]
+    db, lake = Database(small_world.conninfo, schema="restarts", durable=False), Lake(tmp_path / "lake")
+    db.migrate()
+    try:
+        fill_store(db, lake, calendar, small_world.sessions)
+        rt = runtime(settings(), db, lake, calendar, small_world.sessions)
+        everything = rt.strategies
+        open_account(rt)
+        for n, day in enumerate(days):
+            absent = n < 10 or 20 <= n < 25
+            rt.strategies = {name: s for name, s in everything.items() if name != "congress_aggregate" or not absent}
+            rt.book.reload()
+            rt.archive = Archive(lake, DATASETS.values(), calendar)
+            trade(rt, day, day)
+        verdicts = verify(db, lake, DATASETS, CATALOG, calendar)
+        sleeves = [len(r["input"]["sleeves"]) for r in execute(db, "SELECT input FROM cycles ORDER BY session")]
+    finally:
+        db.drop_schema()
+        db.close()
+    assert sleeves == [2] * 10 + [3] * 10 + [2] * 5 + [3] * 7
+    assert [v.session for v in verdicts] == days
+    assert wrong(verdicts) == {}

@@ -392,3 +392,6 @@ WHERE e.transaction_id = ANY(string_to_array(%(ids)s, ' ')) AND e.account = 'sle
 
 -- name: verify_shadow_marks
 SELECT sleeve, session, return_frac, turnover_frac FROM shadow_marks WHERE session > %(after)s AND session < %(before)s
+
+-- name: verify_parts
+SELECT c.session, c.at, s.value ->> 'name' AS sleeve FROM cycles c CROSS JOIN jsonb_array_elements(c.input -> 'sleeves') s

@@ -306,7 +306,7 @@ class Daemon:
         if self.paced:
             if walk(
                 jobs,
-                rt.clock.now().replace(microsecond=0),
+                self._walk_from(rt, jobs),
                 self.calendar.open_at(self.calendar.previous_session(self.calendar.end)),
                 rt.clock,
                 self.calendar,
@@ -323,6 +323,16 @@ class Daemon:
         threading.Thread(target=self._collect_history, args=(rt, surface), name="history", daemon=True).start()
         self._wait()
         scheduler.stop(STOP_LIMIT_S / 2)
+
+    def _walk_from(self, rt: Runtime, jobs: Sequence[Job]) -> datetime:
+        """Where virtual time goes on: at the newest instant that has a run, because others of that instant may not have had theirs.
+
+        A run that waited for a source may have moved the clock beyond it. What has run already is claimed and is not run again.
+        """
+        rows = [rt.db.row("job_last_scheduled", job=j.name) for j in jobs if j.ledgered]
+        newest = max((r["scheduled_at"] for r in rows if r and r["scheduled_at"]), default=self._outside.opened_at if self._outside else None)
+        now = rt.clock.now().replace(microsecond=0)
+        return now if newest is None else min(now, newest)
 
     def _wait(self) -> None:
         while not self._stop.is_set():

@@ -2,7 +2,7 @@
 
 import threading
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 from config import Settings
@@ -17,7 +17,10 @@ log = get_logger("sandbox")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
-    """Clock, broker address and keys, where data comes from (None: the real hosts), and processes that end with the daemon."""
+    """Clock, broker address and keys, where data comes from (None: the real hosts), and processes that end with the daemon.
+
+    opened_at: the first instant of a generated world on paced time.
+    """
 
     clock: Clock
     key: str
@@ -25,6 +28,7 @@ class Outside:
     broker_url: str
     twin_url: str | None
     services: tuple[Service, ...] = ()
+    opened_at: datetime | None = None
 
 
 def alpaca_world(settings: Settings) -> Outside:
@@ -55,8 +59,13 @@ def sandbox_world(settings: Settings, directory: Path, calendar: Calendar, *, pa
         starter.join()
     urls = exchange.ensure().url, twin.ensure().url
     clock = _paced_clock(settings, exchange, twin, market, calendar) if paced else SystemClock()
+    exchange.watch()
+    twin.watch()
     log.info("sandbox.started", exchange=urls[0], twin=urls[1], now=clock.now(), note="market, data and account are generated: SYNTHETIC")
-    return Outside(clock=clock, key=KEY, secret=SECRET, broker_url=urls[0], twin_url=urls[1], services=(exchange, twin))
+    opened_at = start_instant(market, calendar) if paced else None
+    return Outside(
+        clock=clock, key=KEY, secret=SECRET, broker_url=urls[0], twin_url=urls[1], services=(exchange, twin), opened_at=opened_at
+    )
 
 
 def _services(settings: Settings, directory: Path, market: MarketOptions, paced: bool) -> tuple[Service, Service]:

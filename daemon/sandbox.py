@@ -11,7 +11,7 @@ from typing import Any
 
 from daemon.calendar import Calendar
 from daemon.clock import SystemClock
-from daemon.services import write_ready
+from daemon.services import hold, write_ready
 from execution.base import Asset
 from execution.exchange.journal import Journal
 from execution.exchange.liquidity import LiquidityOptions
@@ -110,6 +110,8 @@ def serve_exchange(
     ready_file: Path | None,
 ) -> None:  # fmt: skip
     """Serve the paper exchange over the generated market until stopped."""
+    if ready_file is not None:
+        hold(ready_file)
     calendar = Calendar()
     days = sessions_of(market, calendar)
     world = World(seed=market.seed, sessions=days, n_symbols=market.symbols)
@@ -127,6 +129,8 @@ def serve_exchange(
 
 def serve_twin(market: MarketOptions, *, host: str, port: int, realtime: bool, ready_file: Path | None) -> None:
     """Serve the doubles of the data services over the generated market until stopped."""
+    if ready_file is not None:
+        hold(ready_file)
     calendar = Calendar()
     world = World(seed=market.seed, sessions=sessions_of(market, calendar), n_symbols=market.symbols)
     start = start_instant(market, calendar)

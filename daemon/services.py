@@ -1,5 +1,6 @@
 """The sandbox's outside world: exchange and data services as processes of their own, which outlive a killed daemon."""
 
+import fcntl
 import http.client
 import json
 import os
@@ -15,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from config import CHECKOUT, child_environment
-from daemon.errors import DependencyFailed
+from daemon.errors import DependencyFailed, InstanceRunning
 from daemon.logging import get_logger
 
 log = get_logger("sandbox")
 
 START_TIMEOUT_S = 60.0
+LOOK_EVERY_S = 0.25
 KEY = SECRET = "sandbox"  # noqa: S105  a synthetic account on loopback, open to nobody else
 
 
@@ -45,13 +47,29 @@ class Service:
         self._file = directory / f"{name}.json"
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
+        self._stopping = threading.Event()
+        self._told: datetime | None = None
         self.endpoint: Endpoint | None = None
 
     def ensure(self) -> Endpoint:
         """Attach to the running service or start it. Raises DependencyFailed."""
         with self._lock:
-            self.endpoint = self._attach() or self._start()
-            return self.endpoint
+            previous = self.endpoint
+            endpoint = self._attach() or self._start(previous.port if previous else 0)
+            if self._told is not None and previous is not None and endpoint.pid != previous.pid:
+                call(endpoint, "PUT", f"{self._prefix}/clock", {"now": self._told.isoformat()})
+            self.endpoint = endpoint
+            return endpoint
+
+    def watch(self) -> None:
+        """From now on, start the service again when it ends by itself: on its port, which clients know, and at the time it was told last."""
+        threading.Thread(target=self._watch, name=f"watch-{self.name}", daemon=True).start()
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(LOOK_EVERY_S):
+            if self.endpoint is not None and not _is_alive(self.endpoint.pid, self._child):
+                log.warning("process.exited", service=self.name, pid=self.endpoint.pid)
+                self.try_start()
 
     def try_start(self) -> None:
         """`ensure` for a thread of its own: a failure is reported by the next `ensure`."""
@@ -69,9 +87,9 @@ class Service:
             return None
         return endpoint if health.get("pid") == endpoint.pid else None
 
-    def _start(self) -> Endpoint:
-        self._file.unlink(missing_ok=True)
-        command = [sys.executable, str(CHECKOUT / "start.py"), self.name, *self._arguments, "--ready-file", str(self._file)]
+    def _start(self, port: int) -> Endpoint:
+        address = ["--port", str(port), "--ready-file", str(self._file)]
+        command = [sys.executable, str(CHECKOUT / "start.py"), self.name, *self._arguments, *address]
         with (self._directory / f"{self.name}.log").open("ab") as output:
             child = subprocess.Popen(
                 command,
@@ -84,10 +102,11 @@ class Service:
             )
         self._child = child
         until = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < until:
-            if child.poll() is not None:
+        while time.monotonic() < until and not self._stopping.is_set():
+            # A killed daemon may have left one that is still starting: ours then ends at once, and that one is attached to.
+            if child.poll() not in (None, InstanceRunning.exit_code):
                 break
-            if self._file.exists() and (endpoint := self._attach()) is not None:
+            if (endpoint := self._attach()) is not None:
                 log.info("process.started", service=self.name, pid=endpoint.pid, port=endpoint.port)
                 return endpoint
             time.sleep(0.02)
@@ -99,6 +118,7 @@ class Service:
 
     def advance(self, to: datetime) -> None:
         """Move the service's virtual clock."""
+        self._told = to
         self._asked("PUT", "/clock", {"now": to.isoformat()})
 
     def _asked(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -106,11 +126,11 @@ class Service:
         try:
             return call(endpoint, method, self._prefix + path, body)
         except (OSError, http.client.HTTPException):
-            log.warning("process.exited", service=self.name, pid=endpoint.pid)
             return call(self.ensure(), method, self._prefix + path, body)
 
     def stop(self) -> None:
         """End the process by its id and wait for it."""
+        self._stopping.set()
         if self.endpoint is None:
             return
         try:
@@ -155,3 +175,13 @@ def write_ready(path: Path, port: int) -> None:
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps({"port": port, "pid": os.getpid()}))
     temporary.rename(path)
+
+
+def hold(ready_file: Path) -> None:
+    """Be the one service of that name in its directory for the life of this process. Raises InstanceRunning."""
+    handle = os.open(ready_file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise InstanceRunning(f"{ready_file}: the service of this file runs already") from None

@@ -1,5 +1,6 @@
 """What the short-lived verbs do: import, replay, check, status, why, verify, data, migrate."""
 
+import dataclasses
 import http.client
 import json
 import sys
@@ -31,6 +32,7 @@ from daemon.surface import dataset_rows, read_snapshot
 from daemon.verify import verify as verify_decisions
 from scrapers import DATASETS
 from scrapers.base import Dataset
+from strategies import CATALOG
 
 OUT, ERR = Console(highlight=False), Console(stderr=True, highlight=False)
 DEGRADED, NOT_RUNNING = 3, 4
@@ -262,7 +264,8 @@ def why(settings: Settings, symbol: str, at: datetime | None, as_json_: bool, sa
     with opened(settings, sandbox) as (installation, is_sandbox):
         db = installation.database(pool_max=2)
         try:
-            found = why_chain.explain(db, DATASETS, symbol, at)
+            again = why_chain.rederiver(installation.lake(), DATASETS, CATALOG, Calendar())
+            found = why_chain.explain(db, DATASETS, symbol, at, rederive=again)
         except why_chain.NothingKnown as nothing:
             raise StartRefused(str(nothing)) from nothing
         finally:
@@ -276,25 +279,21 @@ def why(settings: Settings, symbol: str, at: datetime | None, as_json_: bool, sa
 
 
 def verify(settings: Settings, last: int | None, as_json_: bool, sandbox: bool | None) -> int:
-    """Re-derive stored decisions."""
-    strategies, _ = compose.enabled(settings)
+    """Re-derive stored decisions, those of strategies that are switched off now included."""
     with opened(settings, sandbox) as (installation, _is_sandbox):
         db, lake = installation.database(pool_max=2), installation.lake()
         prepare(db, lake, DATASETS.values())
-        verdicts = verify_decisions(db, lake, DATASETS, strategies, Calendar(), last=last, code_version=compose.code_version())
+        verdicts = verify_decisions(db, lake, DATASETS, CATALOG, Calendar(), last=last, code_version=compose.code_version())
         db.close()
     wrong = [v for v in verdicts if not v.ok]
     if as_json_:
-        print(
-            json.dumps(
-                [{"cycle_id": v.cycle_id, "session": str(v.session), "ok": v.ok, "differences": list(v.differences)} for v in verdicts],
-                indent=2,
-            )
-        )
-    else:
-        for verdict in wrong:
-            OUT.print(f"{verdict.session}  DIFFERENT  " + "; ".join(verdict.differences))
-        OUT.print(f"{len(verdicts)} decisions re-derived, {len(verdicts) - len(wrong)} identical, {len(wrong)} different")
+        print(json.dumps([dataclasses.asdict(v) for v in verdicts], indent=2, default=str))
+        return DEGRADED if wrong else 0
+    for verdict in wrong:
+        OUT.print(f"{verdict.session}  DIFFERENT  " + escape("; ".join(verdict.differences)))
+    for note in dict.fromkeys(n for v in verdicts for n in v.notes):
+        OUT.print(f"note: {escape(note)}")
+    OUT.print(f"{len(verdicts)} decisions re-derived, {len(verdicts) - len(wrong)} identical, {len(wrong)} different")
     return DEGRADED if wrong else 0
 
 

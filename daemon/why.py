@@ -44,9 +44,9 @@ def explain(
     """The chain of reasons behind the latest trade of a symbol, or behind its weight where it was never traded.
 
     at: an aware instant; decisions after it are left out. None: everything. Plain JSON values come back; quantities and
-    prices in USD are exact decimals as text, weights are fractions of NAV (of the sleeve for targets). Only reads, by
-    index, so that it can be asked beside a running daemon. rederive: finds the evidence of targets that stem from a
-    warm-up, which records none. Raises NothingKnown for a symbol without any history.
+    prices in USD are exact decimals as text, weights are fractions of NAV (of the sleeve for targets). Only a few rows are
+    read and nothing is written, so that it can be asked beside a running daemon. rederive: finds the evidence of targets
+    that stem from a warm-up, which records none. Raises NothingKnown for a symbol without any history.
     """
     name, until = symbol.strip().upper(), at or FOREVER
     orders = db.rows("why_orders", symbol=name, at=until, n=1)

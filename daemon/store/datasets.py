@@ -130,21 +130,23 @@ WITH ordered AS (
 ), held AS (
     SELECT row_key, count(*) AS versions, max(known_at) AS held_at, (array_agg(row_hash))[1] AS held_hash
     FROM {table} WHERE row_key IN (SELECT row_key FROM stamped) GROUP BY row_key
-), beside AS (
-    SELECT o.*,
-        CASE WHEN versions > 1 THEN p.row_hash WHEN held_at <= at THEN held_hash END AS prior_hash,
-        CASE WHEN versions > 1 THEN p.known_at WHEN held_at <= at THEN held_at END AS prior_at,
-        CASE WHEN versions > 1 THEN l.row_hash ELSE held_hash END AS latest_hash
-    FROM ordered o
-    LEFT JOIN held USING (row_key)
+), several AS (
+    SELECT s.n, p.row_hash AS prior_hash, p.known_at AS prior_at, l.row_hash AS latest_hash
+    FROM stamped s JOIN held USING (row_key)
     LEFT JOIN LATERAL (
         SELECT t.row_hash, t.known_at FROM {table} t
-        WHERE versions > 1 AND t.row_key = o.row_key AND t.known_at <= o.at ORDER BY t.known_at DESC, t.id DESC LIMIT 1
+        WHERE t.row_key = s.row_key AND t.known_at <= s.at ORDER BY t.known_at DESC, t.id DESC LIMIT 1
     ) p ON true
     LEFT JOIN LATERAL (
-        SELECT t.row_hash FROM {table} t
-        WHERE versions > 1 AND t.row_key = o.row_key ORDER BY t.known_at DESC, t.id DESC LIMIT 1
+        SELECT t.row_hash FROM {table} t WHERE t.row_key = s.row_key ORDER BY t.known_at DESC, t.id DESC LIMIT 1
     ) l ON true
+    WHERE versions > 1
+), beside AS (
+    SELECT o.*,
+        CASE WHEN versions > 1 THEN several.prior_hash WHEN held_at <= at THEN held_hash END AS prior_hash,
+        CASE WHEN versions > 1 THEN several.prior_at WHEN held_at <= at THEN held_at END AS prior_at,
+        CASE WHEN versions > 1 THEN several.latest_hash ELSE held_hash END AS latest_hash
+    FROM ordered o LEFT JOIN held USING (row_key) LEFT JOIN several USING (n)
 )
 SELECT n, row_key, row_hash, at, greatest(prior_at, before_at) AS before_at,
     CASE
@@ -178,13 +180,16 @@ def _classify(connection: Connection[Row], dataset: Dataset, fetched_at: datetim
     parts = {"table": sql.Identifier(dataset.name), "cols": names, "keys": sql.SQL(", ").join(map(sql.Identifier, dataset.key))}
     connection.execute("DROP TABLE IF EXISTS pg_temp.stamped, pg_temp.judged")
     connection.execute(sql.SQL("SET LOCAL work_mem = {}").format(SORT_MEMORY))
+    connection.execute("SET LOCAL jit = off")
     connection.execute(sql.SQL(STAMP).format(**parts), {"fetched_at": fetched_at})
     connection.execute("ANALYZE pg_temp.stamped (row_key)")
     connection.execute(sql.SQL(JUDGE).format(**parts))
-    connection.execute(sql.SQL(INSERT).format(**parts), {"fetched_at": fetched_at})
     found = connection.execute(COUNT).fetchone()
+    counts = Counts(**found) if found else Counts()
+    if counts.new or counts.revised:
+        connection.execute(sql.SQL(INSERT).format(**parts), {"fetched_at": fetched_at})
     connection.execute("DROP TABLE pg_temp.staged, pg_temp.stamped, pg_temp.judged")
-    return Counts(**found) if found else Counts()
+    return counts
 
 
 def _keep_rejects(db: Database, dataset: Dataset, rejects: tuple[Reject, ...], fetched_at: datetime) -> int:

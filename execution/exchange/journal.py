@@ -1,5 +1,6 @@
 """The durable record of what the exchange was told: one line per command, on disk before the answer is given."""
 
+import fcntl
 import json
 import os
 import zlib
@@ -16,6 +17,10 @@ class JournalCorrupt(ExecutionError):
     """A journal line in the middle does not match its checksum: restore the file, or start a new exchange."""
 
 
+class JournalInUse(ExecutionError):
+    """Another exchange writes to the journal: stop it, or use another file."""
+
+
 class Journal:
     """An append-only file of checksummed JSON lines.
 
@@ -23,10 +28,15 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open or create the file. Raises JournalCorrupt, and OSError when the file cannot be used."""
+        """Open or create the file. Raises JournalInUse, JournalCorrupt, and OSError when the file cannot be used."""
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._fd)
+            raise JournalInUse(f"{path}: another exchange writes to this journal; stop it or use another file") from None
         self._records, length = _read(path.read_bytes())
         os.ftruncate(self._fd, length)
         os.fsync(self._fd)

@@ -227,8 +227,8 @@ def test_verifying_writes_nothing(small_world):
 
 
 def test_decisions_come_out_again_over_restarts_and_with_strategies_added_retired_and_taken_back(tmp_path, small_world):
-    """A process per session; congress_aggregate joins after ten sessions, rests from the twentieth to the twenty-fifth."""
-    calendar, days = small_world.calendar, small_world.calendar.sessions(START, END)[:32]
+    """A process per session; congress_aggregate joins after five sessions and rests for three after the tenth."""
+    calendar, days = small_world.calendar, small_world.calendar.sessions(START, END)[:18]
     db, lake = Database(small_world.conninfo, schema="restarts", durable=False), Lake(tmp_path / "lake")
     db.migrate()
     try:
@@ -237,7 +237,7 @@ def test_decisions_come_out_again_over_restarts_and_with_strategies_added_retire
         everything = rt.strategies
         open_account(rt)
         for n, day in enumerate(days):
-            absent = n < 10 or 20 <= n < 25
+            absent = n < 5 or 10 <= n < 13
             rt.strategies = {name: s for name, s in everything.items() if name != "congress_aggregate" or not absent}
             rt.book.reload()
             rt.archive = Archive(lake, DATASETS.values(), calendar)
@@ -247,6 +247,6 @@ def test_decisions_come_out_again_over_restarts_and_with_strategies_added_retire
     finally:
         db.drop_schema()
         db.close()
-    assert sleeves == [2] * 10 + [3] * 10 + [2] * 5 + [3] * 7
+    assert sleeves == [2] * 5 + [3] * 5 + [2] * 3 + [3] * 5
     assert [v.session for v in verdicts] == days
     assert wrong(verdicts) == {}

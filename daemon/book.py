@@ -1,6 +1,7 @@
 """The trading book in memory: ledger, orders that are not settled, and what is already recorded; PostgreSQL has it first."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -92,6 +93,13 @@ class TradingBook:
         self.opening_activities = set(opening["value"]["activities"]) if opening else set()
         self.suspect = False
         self.fill_ids = {r["id"] for r in self._db.rows("fill_ids_since", at=since)} if since else set()
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Around work in which memory runs ahead of the record: unless it ends well, the next sweep reads everything again."""
+        self.suspect = True
+        yield
+        self.suspect = False
 
     @property
     def is_open(self) -> bool:

@@ -3,6 +3,7 @@
 import errno
 import importlib
 import json
+import signal
 import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -25,8 +26,8 @@ Sandbox = Annotated[
     bool | None, typer.Option("--sandbox/--main", help="Which store: the sandbox's or the main one. Default: what `run` would use.")
 ]
 
-USAGE_ERROR = typer.BadParameter.__mro__[1]
-"""What typer raises for a wrong verb or option; it has no public name of its own."""
+USAGE_ERRORS: tuple[type[typer.BadParameter], ...] = (typer.BadParameter.__mro__[1],)  # type: ignore[assignment]
+"""What typer raises for a wrong verb or option; the class has no public name of its own."""
 
 _load: Callable[[], Settings]
 
@@ -36,12 +37,12 @@ def main(load: Callable[[], Settings]) -> int:
     global _load
     _load = load
     try:
-        app(standalone_mode=False)
-    except typer.Exit as done:
-        return done.exit_code
+        # Outside its standalone mode typer does not raise typer.Exit but returns the code.
+        code = app(standalone_mode=False)
+        return code if isinstance(code, int) else 0
     except typer.Abort:
         return 130
-    except USAGE_ERROR as error:
+    except USAGE_ERRORS as error:
         error.show()
         return 2
     except ConfigError as error:
@@ -58,7 +59,6 @@ def main(load: Callable[[], Settings]) -> int:
         if error.errno != errno.ENOSPC:
             raise
         return _fail(f"no space left on the device of {error.filename or 'the state directory'}: free some, nothing recorded is lost", 69)
-    return 0
 
 
 def _fail(text: str, code: int) -> int:
@@ -86,6 +86,7 @@ def run(
     """Start the daemon: paper trading when Alpaca keys are set, else the sandbox. Stays up until stopped."""
     if clock not in ("auto", "system", "virtual"):
         raise typer.BadParameter(f"--clock {clock}: write auto, system or virtual")
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it asks for a reload, also before there is anything to reload
     raise typer.Exit(_module("live").Daemon(_load(), clock).run())
 
 

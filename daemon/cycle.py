@@ -116,12 +116,20 @@ class Cycles:
         given = self._gather(memory, session, at)
         decision = decide(given, view, memory.history, rt.strategies, rt.calendar, attempt)
         with bound(cycle_id=given.cycle_id):
-            record(rt, given, decision)
-            self._remember(memory, given, decision)
-            sent = apply(rt, given)
+            with rt.book.changing():
+                with rt.db.transaction():
+                    record(rt, given, decision)
+                    self._remember(memory, given, decision)
+                sent = apply(rt, given)
             tell(rt, given, decision)
         self._memory = memory
-        return {"cycle_id": given.cycle_id, "session": session.isoformat(), "orders": len(decision.plan.orders), "sent": sent, "why": decision.reason}
+        return {
+            "cycle_id": given.cycle_id,
+            "session": session.isoformat(),
+            "orders": len(decision.plan.orders),
+            "sent": sent,
+            "why": decision.reason,
+        }
 
     def _gather(self, memory: Memory, session: date, at: datetime) -> CycleInput:
         rt, settings = self._rt, self._rt.settings
@@ -185,11 +193,10 @@ class Cycles:
             memory.sleeves[book.sleeve].cycles += 1
         _remember_targets(memory.sleeves, decision.evaluations)
         memory.history = extend(memory.history, decision.marks)
-        with self._rt.db.transaction():
-            _save_states(self._rt, memory)
-            if decision.allocation is not None:
-                memory.capital = {str(k): float(v) for k, v in decision.allocation.capital.items()}
-                self._rt.db.run("meta_set", key="capital", value=memory.capital)
+        _save_states(self._rt, memory)
+        if decision.allocation is not None:
+            memory.capital = {str(k): float(v) for k, v in decision.allocation.capital.items()}
+            self._rt.db.run("meta_set", key="capital", value=memory.capital)
 
 
 def _remember_targets(sleeves: Mapping[str, SleeveMemory], evaluations: Sequence[Evaluation]) -> None:
@@ -228,7 +235,9 @@ def record(rt: Runtime, given: CycleInput, decision: Decision) -> None:
     for t in decision.plan.transfers:
         rt.book.book(outbox, transfer(f"transfer:{cycle}:{t.sleeve}", t.sleeve, t.amount, now, memo="capital"))
     crosses = [
-        PendingCross(cross_id=f"cross:{cycle}:{c.symbol}", session=given.session, symbol=c.symbol, shares=c.shares, decision_price=c.decision_price)
+        PendingCross(
+            cross_id=f"cross:{cycle}:{c.symbol}", session=given.session, symbol=c.symbol, shares=c.shares, decision_price=c.decision_price
+        )
         for c in decision.plan.crosses
     ]
     with rt.db.transaction():
@@ -260,7 +269,8 @@ def _record_why(rt: Runtime, cycle: str, decision: Decision) -> None:
         [(cycle, e.sleeve, e.due_session, e.outcome, e.reason, dict(e.targets.skipped) if e.targets else {}) for e in decision.evaluations],
     )
     rt.db.copy(
-        "copy_targets", [(cycle, e.sleeve, str(s), float(w), float(t.scores.get(s, 0.0))) for e, t in evaluated for s, w in t.weights.items()]
+        "copy_targets",
+        [(cycle, e.sleeve, str(s), float(w), float(t.scores.get(s, 0.0))) for e, t in evaluated for s, w in t.weights.items()],
     )
     rt.db.copy(
         "copy_evidence",
@@ -291,7 +301,21 @@ def _record_orders(rt: Runtime, given: CycleInput, decision: Decision, now: date
     rt.db.copy(
         "copy_orders",
         [
-            (o.client_order_id, o.cycle_id, o.session, o.symbol, o.side, o.qty, o.type, o.time_in_force, None, o.decision_price, o.status, now, now)
+            (
+                o.client_order_id,
+                o.cycle_id,
+                o.session,
+                o.symbol,
+                o.side,
+                o.qty,
+                o.type,
+                o.time_in_force,
+                None,
+                o.decision_price,
+                o.status,
+                now,
+                now,
+            )
             for o in orders
         ],
     )
@@ -327,10 +351,13 @@ def tell(rt: Runtime, given: CycleInput, decision: Decision) -> None:
     fields["notional_usd"] = round(float(sum(o.request.qty * o.decision_price for o in decision.plan.orders)), 2)
     fields["nav_usd"] = round(float(decision.nav), 2)
     if allocation is not None:
-        fields |= {"rung": allocation.rung, "gross": round(allocation.gross, 4), "var95": round(allocation.var95, 5), "bound": len(allocation.bound)}
+        fields |= {
+            "rung": allocation.rung,
+            "gross": round(allocation.gross, 4),
+            "var95": round(allocation.var95, 5),
+            "bound": len(allocation.bound),
+        }
         rt.metrics.set("allocd_risk_value_at_risk_ratio", allocation.var95, confidence="0.95")
         for name, fraction in allocation.capital.items():
             rt.metrics.set("allocd_strategy_allocation_ratio", float(fraction), strategy=str(name))
     log.info("cycle.finished", decision_hash=decision.hash[:16], **fields)
-
-

@@ -187,7 +187,13 @@ NOTHING = Plan(orders=(), crosses=(), transfers=(), skipped=())
 
 
 def step_books(
-    sleeves: Sequence[SleeveInput], catalog: Mapping[str, Strategy], calendar: Calendar, session: date, view: View, cost_frac: float, attempt: Attempt
+    sleeves: Sequence[SleeveInput],
+    catalog: Mapping[str, Strategy],
+    calendar: Calendar,
+    session: date,
+    view: View,
+    cost_frac: float,
+    attempt: Attempt,
 ) -> tuple[list[ShadowBook], list[ShadowMark], list[Evaluation]]:
     """Roll every shadow book to the newest close and evaluate the strategies that are due in `session`."""
     books, marks = roll([s.book for s in sleeves], view, cost_frac)
@@ -330,7 +336,12 @@ def asset_returns(view: View, symbols: Sequence[str], sessions: int = HISTORY_SE
 
 
 def _allocate(
-    given: CycleInput, view: View, returns: pd.DataFrame, wanted: Mapping[str, Mapping[str, float]], catalog: Mapping[str, Strategy], nav: float
+    given: CycleInput,
+    view: View,
+    returns: pd.DataFrame,
+    wanted: Mapping[str, Mapping[str, float]],
+    catalog: Mapping[str, Strategy],
+    nav: float,
 ) -> Allocation:
     limits = given.options.limits
     symbols = sorted({s for w in wanted.values() for s in w})
@@ -364,7 +375,8 @@ def _plan(given: CycleInput, allocation: Allocation, nav: Decimal, prices: Mappi
     weights = allocation.sleeve_weights
     columns = [str(c) for c in weights.columns]
     by_sleeve = {
-        str(name): {s: w for s, w in zip(columns, row.tolist(), strict=True) if w} for name, row in zip(weights.index, weights.to_numpy(), strict=True)
+        str(name): {s: w for s, w in zip(columns, row.tolist(), strict=True) if w}
+        for name, row in zip(weights.index, weights.to_numpy(), strict=True)
     }
     capital = {str(name): float(c) for name, c in allocation.capital.items()}
     if given.state == "REDUCING":

@@ -1,6 +1,7 @@
 """What can go wrong in the hub; the class says what to do next, `exit_code` what the process returns.
 
 DaemonError
+├── WrongUsage            a name or option that does not exist (2)
 ├── StartRefused          configuration or environment that a person must mend (78)
 ├── InstanceRunning       another allocd owns this state directory (75)
 ├── DependencyFailed      PostgreSQL, broker or sandbox gave up during start (69)
@@ -15,6 +16,12 @@ class DaemonError(Exception):
     """Something that ends a command or the process with one clear line."""
 
     exit_code = 1
+
+
+class WrongUsage(DaemonError):
+    """A name or option that does not exist."""
+
+    exit_code = 2
 
 
 class StartRefused(DaemonError):

@@ -1,5 +1,6 @@
 """Running one job occurrence: claimed once, timed, logged in one line, its failure contained."""
 
+import errno
 import secrets
 import time
 from collections.abc import Callable
@@ -10,12 +11,21 @@ from daemon.clock import Clock
 from daemon.logging import bound, get_logger
 from daemon.metrics import Metrics
 from daemon.schedule import Job
+from daemon.store.errors import DatabaseUnreachable, StorageFull, StoreError
 from daemon.store.postgres import Database
+from execution.errors import ExecutionError, RateLimited, UnknownOutcome, Unreachable
+from scrapers.errors import ScrapeError
 
 log = get_logger("jobs")
 
 T = TypeVar("T")
 Work = Callable[[datetime], dict[str, Any] | None]
+
+PASSING = (DatabaseUnreachable, Unreachable, UnknownOutcome, RateLimited)
+"""Database or broker are away: the work is repeated, because everything recorded and sent is recognised."""
+FORESEEN = (StoreError, ExecutionError, ScrapeError)
+"""Failures whose message says everything; any other is logged with its traceback."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 
 
 class Skipped(Exception):
@@ -28,6 +38,7 @@ class JobRunner:
     def __init__(self, db: Database, clock: Clock, metrics: Metrics, *, strict: bool = False) -> None:
         self._strict = strict
         self._works: dict[str, Work] = {}
+        self._patience_s: dict[str, float] = {}
         self._db = db
         self._clock = clock
         self._metrics = metrics
@@ -36,7 +47,9 @@ class JobRunner:
         """A schedulable job whose occurrences go through this runner."""
         ledgered = policy.get("ledgered", True)
         self._works[name] = work
-        return Job(name=name, anchor=anchor, run=lambda at: self.run(name, at, work, ledgered=ledgered), **policy)
+        job = Job(name=name, anchor=anchor, run=lambda at: self.run(name, at, work, ledgered=ledgered), **policy)
+        self._patience_s[name] = job.deadline_s if ledgered else 0.0
+        return job
 
     def resume(self, name: str, at: datetime) -> str:
         """Run again an occurrence that a killed process had claimed; "claimed" for a job that no longer exists."""
@@ -63,23 +76,50 @@ class JobRunner:
         return outcome
 
     def _claim(self, query: str, name: str, at: datetime, run_id: str, started: datetime) -> bool:
-        claimed = self._db.row(query, job=name, scheduled_at=at, run_id=run_id, started_at=started)
+        claimed = self._patiently(name, lambda: self._db.row(query, job=name, scheduled_at=at, run_id=run_id, started_at=started))
         return claimed is not None
+
+    def _patiently(self, name: str, call: Callable[[], T]) -> T:
+        """Call again while database or broker are away, until the job's deadline; loops without a ledger come round by themselves."""
+        begin, pause_s = time.monotonic(), FIRST_PAUSE_S
+        while True:
+            try:
+                return call()
+            except PASSING as error:
+                if self._strict or time.monotonic() - begin + pause_s > self._patience_s.get(name, 0.0):
+                    raise
+                log.warning("job.retried", job=name, error_type=type(error).__name__, error=str(error)[:300], pause_s=pause_s)
+            time.sleep(pause_s)
+            pause_s = min(2.0 * pause_s, LONGEST_PAUSE_S)
 
     def _contained(self, name: str, at: datetime, work: Work) -> tuple[str, dict[str, Any]]:
         try:
-            return "success", work(at) or {}
+            return "success", self._patiently(name, lambda: work(at)) or {}
         except Skipped as reason:
             return "skipped", {"reason": str(reason)}
-        except Exception as error:  # the one broad except: a failing job must never end the daemon
+        except StorageFull:
+            raise  # nothing can be recorded: only a restart with room helps
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise StorageFull(f"no room left for {name} ({error}): free some space and start again; nothing that was recorded is lost") from error
+            return self._unforeseen(name, at, error)
+        except FORESEEN as error:
             if self._strict:
                 raise
-            log.exception("job.failed", job=name, planned_at=at, error_type=type(error).__name__)
+            log.error("job.failed", job=name, planned_at=at, error_type=type(error).__name__, error=str(error)[:500])
             return "failed", {"error_type": type(error).__name__, "error": str(error)[:500]}
+        except Exception as error:  # the one broad except: a failing job must never end the daemon
+            return self._unforeseen(name, at, error)
+
+    def _unforeseen(self, name: str, at: datetime, error: Exception) -> tuple[str, dict[str, Any]]:
+        if self._strict:
+            raise error
+        log.exception("job.failed", job=name, planned_at=at, error_type=type(error).__name__)
+        return "failed", {"error_type": type(error).__name__, "error": str(error)[:500]}
 
     def _finish(self, name: str, at: datetime, run_id: str, outcome: str, detail: dict[str, Any], seconds: float) -> None:
         parameters = {"job": name, "scheduled_at": at, "run_id": run_id, "status": outcome, "finished_at": self._clock.now()}
-        self._db.run("job_finish", **parameters, detail={**detail, "duration_s": round(seconds, 4)})
+        self._patiently(name, lambda: self._db.run("job_finish", **parameters, detail={**detail, "duration_s": round(seconds, 4)}))
         emit = log.info if outcome in ("success", "skipped") else log.warning
         emit("job.finished", job=name, outcome=outcome, planned_at=at, duration_s=round(seconds, 4), **detail)
 

@@ -16,7 +16,7 @@ from typing import Literal
 import config
 from config import Settings
 from daemon import compose
-from daemon.api import HttpServer, create_app
+from daemon.api import HttpServer, ListenError, create_app
 from daemon.calendar import Calendar
 from daemon.clock import Clock, SystemClock
 from daemon.errors import DependencyFailed, PermissionsWrong, StartRefused
@@ -30,6 +30,7 @@ from daemon.outside import Outside, alpaca_world, sandbox_world
 from daemon.runtime import Runtime
 from daemon.schedule import Job, LiveScheduler, occurrences, walk
 from daemon.settle import open_account, settle
+from daemon.store.errors import StorageFull
 from daemon.surface import Surface
 from execution.errors import BrokerError, Unauthorized
 from scrapers import DATASETS
@@ -66,6 +67,7 @@ class Daemon:
         self._stop = threading.Event()
         self._stop_asked_at = 0.0
         self._reload = threading.Event()
+        self._failure: StorageFull | None = None
         self._outside: Outside | None = None
 
     @property
@@ -91,6 +93,8 @@ class Daemon:
             self._work(installation, surface)
         except Stopping:
             pass
+        except ListenError as error:
+            raise DependencyFailed(str(error)) from error
         finally:
             self._shut_down(installation, http)
         return 0
@@ -314,15 +318,21 @@ class Daemon:
                 log.warning("daemon.degraded", reason="the generated market has ended; the pages stay up until stopped")
             self._wait()
             return
-        scheduler = LiveScheduler(
-            jobs, self.calendar, rt.clock, on_missed=runner.missed,
-            on_error=lambda name, error: log.error("job.failed", job=name, error_type=type(error).__name__, error=str(error)[:300]),
-        )  # fmt: skip
+        scheduler = LiveScheduler(jobs, self.calendar, rt.clock, on_missed=runner.missed, on_error=self._on_job_error)
         handled = {j.name: r["scheduled_at"] for j in jobs if (r := rt.db.row("job_last_scheduled", job=j.name)) and r["scheduled_at"]}
         scheduler.start(handled)
         threading.Thread(target=self._collect_history, args=(rt, surface), name="history", daemon=True).start()
         self._wait()
         scheduler.stop(STOP_LIMIT_S / 2)
+        if self._failure is not None:
+            raise self._failure
+
+    def _on_job_error(self, name: str, error: BaseException) -> None:
+        """What got out of a job on real time: without room to record anything the daemon ends, all else is tried again in its time."""
+        log.error("job.failed", job=name, error_type=type(error).__name__, error=str(error)[:300])
+        if isinstance(error, StorageFull):
+            self._failure = error
+            self._stop.set()
 
     def _walk_from(self, rt: Runtime, jobs: Sequence[Job]) -> datetime:
         """Where virtual time goes on: at the newest instant that has a run, because others of that instant may not have had theirs.

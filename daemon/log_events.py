@@ -6,7 +6,7 @@ _NAMES: Final = """
 daemon.started daemon.ready daemon.degraded daemon.stopping daemon.stopped daemon.failed daemon.heartbeat
 sandbox.started sandbox.stopped exchange.started exchange.stopped exchange.adopted twin.started twin.stopped
 config.loaded config.reloaded config.rejected
-job.started job.finished job.failed job.missed job.skipped job.recovered job.paused job.resumed
+job.started job.finished job.retried job.failed job.missed job.skipped job.recovered job.paused job.resumed
 scrape.started scrape.finished scrape.retried scrape.failed scrape.blocked scrape.changed
 ingest.started ingest.finished ingest.failed
 import.started import.progressed import.finished import.rejected

@@ -22,23 +22,30 @@ def mark(rt: Runtime, at: datetime) -> dict[str, Any]:
     with rt.trading:
         settle(rt, at)
         rt.archive.refresh()
-        view = rt.archive.view(at)
-        session = rt.calendar.last_closed(at)
-        book_crosses(rt, view)
-        symbols = sorted(rt.book.ledger.account_positions())
-        prices = last_prices(view, symbols)
-        values = _values(rt, prices)
+        with rt.book.changing():
+            return _mark(rt, at, rt.archive.view(at))
+
+
+def _mark(rt: Runtime, at: datetime, view: View) -> dict[str, Any]:
+    session = rt.calendar.last_closed(at)
+    book_crosses(rt, view)
+    symbols = sorted(rt.book.ledger.account_positions())
+    prices = last_prices(view, symbols)
+    values = _values(rt, prices)
+    with rt.db.transaction():
         row = _row(rt, session, at, view, prices, sum(v["nav_usd"] for v in values.values()))
-        with rt.db.transaction():
-            if not rt.db.count("nav_add", **row):
-                return {"session": session.isoformat(), "nav_usd": row["nav_usd"]}
-            rt.db.copy(
-                "copy_sleeve_marks",
-                [(session, name, v["nav_usd"], v["cash_usd"], v["nav_usd"] / row["nav_usd"] if row["nav_usd"] else 0.0) for name, v in values.items()],
-            )
-            halted = _check_drawdown(rt, at, row)
-        _tell(rt, row, values, halted, [s for s in symbols if s not in prices])
-        return {"session": session.isoformat(), "nav_usd": round(row["nav_usd"], 2)}
+        if not rt.db.count("nav_add", **row):
+            return {"session": session.isoformat(), "nav_usd": row["nav_usd"]}
+        rt.db.copy(
+            "copy_sleeve_marks",
+            [
+                (session, name, v["nav_usd"], v["cash_usd"], v["nav_usd"] / row["nav_usd"] if row["nav_usd"] else 0.0)
+                for name, v in values.items()
+            ],
+        )
+        halted = _check_drawdown(rt, at, row)
+    _tell(rt, row, values, halted, [s for s in symbols if s not in prices])
+    return {"session": session.isoformat(), "nav_usd": round(row["nav_usd"], 2)}
 
 
 def book_crosses(rt: Runtime, view: View) -> None:

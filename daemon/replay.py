@@ -117,7 +117,10 @@ def _runtime(
         for d in calendar.sessions(start, min(end + timedelta(days=10), calendar.end))
     ]
     options = VenueOptions(
-        start_at=start_at, cash_usd=Decimal(settings.initial_cash_usd), liquidity=LiquidityOptions(half_spread_bps=settings.cost_bps), seed="replay"
+        start_at=start_at,
+        cash_usd=Decimal(settings.initial_cash_usd),
+        liquidity=LiquidityOptions(half_spread_bps=settings.cost_bps),
+        seed="replay",
     )
     venue = Venue(options, prices, sessions)
     clock = VirtualClock(start_at)
@@ -202,7 +205,14 @@ def _orders(rt: Runtime, prices: ArchivePrices) -> pd.DataFrame:
         sign = 1.0 if r["side"] == "buy" else -1.0
         cost = sign * (average - official) * filled if filled else 0.0
         rows.append(
-            {**r, "qty": float(r["qty"]), "filled_qty": filled, "filled_avg_price": average, "decision_price": float(r["decision_price"]), "cost_usd": cost}
+            {
+                **r,
+                "qty": float(r["qty"]),
+                "filled_qty": filled,
+                "filled_avg_price": average,
+                "decision_price": float(r["decision_price"]),
+                "cost_usd": cost,
+            }
         )
     columns = "session client_order_id symbol side qty type status filled_qty filled_avg_price decision_price cost_usd".split()
     return pd.DataFrame(rows, columns=columns)

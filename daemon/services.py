@@ -75,7 +75,7 @@ class Service:
         """`ensure` for a thread of its own: a failure is reported by the next `ensure`."""
         try:
             self.ensure()
-        except DependencyFailed:
+        except (DependencyFailed, OSError, http.client.HTTPException):
             return
 
     def _attach(self) -> Endpoint | None:
@@ -126,7 +126,11 @@ class Service:
         try:
             return call(endpoint, method, self._prefix + path, body)
         except (OSError, http.client.HTTPException):
+            pass
+        try:
             return call(self.ensure(), method, self._prefix + path, body)
+        except (OSError, http.client.HTTPException) as error:
+            raise DependencyFailed(f"the sandbox's {self.name} does not answer: {error}") from error
 
     def stop(self) -> None:
         """End the process by its id and wait for it."""
@@ -147,11 +151,11 @@ class Service:
 def _is_alive(pid: int, child: subprocess.Popen[bytes] | None) -> bool:
     if child is not None and child.pid == pid:
         return child.poll() is None
+    # One that an earlier daemon started may have ended and wait for an init process that does not reap: that is not alive.
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return True
 
 
 def call(endpoint: Endpoint, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:

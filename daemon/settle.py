@@ -45,10 +45,8 @@ def settle(rt: Runtime, at: datetime) -> dict[str, Any]:
     with rt.trading:
         if rt.book.suspect:
             rt.book.reload()
-        rt.book.suspect = True
-        result = _sweep(rt)
-        rt.book.suspect = False
-        return result
+        with rt.book.changing():
+            return _sweep(rt)
 
 
 def _sweep(rt: Runtime) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from daemon import why as why_chain
 from daemon.calendar import Calendar
 from daemon.clock import NEW_YORK, SystemClock
 from daemon.dashboard.snapshot import Snapshot, as_json
-from daemon.errors import StartRefused
+from daemon.errors import StartRefused, WrongUsage
 from daemon.importing import import_files as read_files
 from daemon.installation import Installation, prepare
 from daemon.logging import configure
@@ -75,7 +75,7 @@ def quiet(settings: Settings) -> None:
 def dataset_named(name: str) -> Dataset:
     """A dataset of the catalog, or a clear refusal."""
     if name not in DATASETS:
-        raise StartRefused(f"no dataset {name!r}; there are {', '.join(DATASETS)}")
+        raise WrongUsage(f"no dataset {name!r}; there are {', '.join(DATASETS)}")
     return DATASETS[name]
 
 
@@ -267,7 +267,7 @@ def why(settings: Settings, symbol: str, at: datetime | None, as_json_: bool, sa
             again = why_chain.rederiver(installation.lake(), DATASETS, CATALOG, Calendar())
             found = why_chain.explain(db, DATASETS, symbol, at, rederive=again)
         except why_chain.NothingKnown as nothing:
-            raise StartRefused(str(nothing)) from nothing
+            raise WrongUsage(str(nothing)) from nothing
         finally:
             db.close()
     if as_json_:
@@ -341,7 +341,7 @@ def data_show(
         try:
             frame = data_table.show(lake, dataset, symbol=symbol, asof=asof, limit=limit)
         except data_table.NoSuchColumn as error:
-            raise StartRefused(str(error)) from error
+            raise WrongUsage(str(error)) from error
     if as_json_:
         print(frame.to_json(orient="records", date_format="iso", indent=2))
         return

@@ -32,7 +32,10 @@ class Counts:
 
     def __add__(self, other: "Counts") -> "Counts":
         return Counts(
-            new=self.new + other.new, revised=self.revised + other.revised, seen=self.seen + other.seen, rejected=self.rejected + other.rejected
+            new=self.new + other.new,
+            revised=self.revised + other.revised,
+            seen=self.seen + other.seen,
+            rejected=self.rejected + other.rejected,
         )
 
     @property
@@ -62,7 +65,8 @@ def ensure_table(db: Database, dataset: Dataset) -> None:
         have = {
             r["column_name"]
             for r in connection.execute(
-                "SELECT column_name FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = %s", (dataset.name,)
+                "SELECT column_name FROM information_schema.columns WHERE table_schema = current_schema() AND table_name = %s",
+                (dataset.name,),
             )
         }
         if not have:
@@ -165,7 +169,7 @@ INSERT INTO {table} (row_key, row_hash, event_at, known_at, fetched_at, {cols})
 SELECT row_key, row_hash, event_at,
        CASE WHEN verdict = 'revised' AND at <= before_at THEN greatest(at, %(fetched_at)s) ELSE at END,
        %(fetched_at)s, {cols}
-FROM judged JOIN staged USING (n) WHERE verdict <> 'seen' ORDER BY at, row_key, n
+FROM judged JOIN staged USING (n) WHERE verdict <> 'seen' ORDER BY row_key, at, n
 """
 
 COUNT = """

@@ -2,6 +2,7 @@
 
 StoreError
 ├── DatabaseUnreachable   the server did not answer: says host, database and what to do; retried
+├── StorageFull           no room for what must be recorded: free some and start again; nothing recorded is lost
 ├── DatabaseTooNew        the schema is newer than this program: install the newer allocd; never downgraded
 └── SegmentCorrupt        a sealed segment does not match its rows: rebuilt from PostgreSQL
 """
@@ -13,6 +14,10 @@ class StoreError(Exception):
 
 class DatabaseUnreachable(StoreError):
     """No connection to the PostgreSQL server."""
+
+
+class StorageFull(StoreError):
+    """No room for what must be recorded."""
 
 
 class DatabaseTooNew(StoreError):

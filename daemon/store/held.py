@@ -119,13 +119,14 @@ def copy_rows(connection: Connection[Row], name: str, rows: Iterable[Sequence[An
             copy.write_row(row)
 
 
-
 @cache
 def insertion(name: str) -> sql.Composed:
     """The INSERT of a JSON parameter `rows` that does what a named COPY statement does."""
     table, columns = _copied(name)
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
-    return sql.SQL("INSERT INTO {t} ({c}) SELECT {c} FROM jsonb_populate_recordset(NULL::{t}, %(rows)s)").format(t=sql.Identifier(table), c=names)
+    return sql.SQL("INSERT INTO {t} ({c}) SELECT {c} FROM jsonb_populate_recordset(NULL::{t}, %(rows)s)").format(
+        t=sql.Identifier(table), c=names
+    )
 
 
 def as_records(name: str, rows: Rows) -> list[Row]:

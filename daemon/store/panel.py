@@ -47,7 +47,9 @@ def bar_rows(table: pa.Table, sessions: npt.NDArray[np.datetime64], names: list[
     series = np.array(lookup, dtype=np.int64)[encoded.indices.to_numpy()] if lookup else np.empty(0, np.int64)
     dates = table.column("session").to_numpy().astype("datetime64[D]")
     place = np.searchsorted(sessions, dates)
-    on_calendar = (place < len(sessions)) & (sessions[np.minimum(place, len(sessions) - 1)] == dates) if len(sessions) else np.zeros(len(dates), bool)
+    on_calendar = (
+        (place < len(sessions)) & (sessions[np.minimum(place, len(sessions) - 1)] == dates) if len(sessions) else np.zeros(len(dates), bool)
+    )
     values = np.vstack([table.column(f).to_numpy(zero_copy_only=False).astype(np.float64) for f in FIELDS])
     known = table.column("known_at").to_numpy().astype("datetime64[us]").astype(np.int64)
     return BarRows(known_us=known, session=np.where(on_calendar, place, -1), series=series, values=values, names=names)

@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import JsonbDumper
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from daemon.store.errors import DatabaseTooNew, DatabaseUnreachable
+from daemon.store.errors import DatabaseTooNew, DatabaseUnreachable, StorageFull
 from daemon.store.held import HeldConnection, Row, copy_rows
 from daemon.store.queries import migrations
 from daemon.store.queries import sql as named
@@ -30,7 +30,13 @@ class Database:
     """
 
     def __init__(
-        self, conninfo: Callable[[], str], *, schema: str = "allocd", commit: Commit = "transaction", pool_max: int = 8, durable: bool = True
+        self,
+        conninfo: Callable[[], str],
+        *,
+        schema: str = "allocd",
+        commit: Commit = "transaction",
+        pool_max: int = 8,
+        durable: bool = True,
     ) -> None:
         self._conninfo = conninfo
         self.schema = schema
@@ -100,15 +106,17 @@ class Database:
 
     @contextmanager
     def _checked_out(self) -> Iterator[Connection[Row]]:
-        self._conninfo()
+        info = self._conninfo()
         try:
             connection = self._pool.getconn()
         except PoolTimeout as error:
-            raise DatabaseUnreachable(_unreachable(self._conninfo(), error)) from error
+            raise DatabaseUnreachable(_unreachable(info, error)) from error
         try:
             yield connection
+        except psycopg.errors.DiskFull as error:
+            raise StorageFull(_full(error)) from error
         except psycopg.OperationalError as error:
-            raise DatabaseUnreachable(_unreachable(self._conninfo(), error)) from error
+            raise DatabaseUnreachable(_unreachable(info, error)) from error
         finally:
             self._pool.putconn(connection)
 
@@ -233,6 +241,14 @@ class Database:
         with self.connection() as connection:
             found = connection.execute("SELECT pg_database_size(current_database()) AS n").fetchone()
             return int(found["n"]) if found else 0
+
+
+def _full(error: Exception) -> str:
+    return f"PostgreSQL has no room left ({_first_line(error)}): free some space and start again; nothing that was recorded is lost"
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _unreachable(info: str, error: Exception) -> str:

@@ -19,7 +19,7 @@ from scrapers import DATASETS
 from tests.acceptance.sandbox_process import ask, service
 
 KEYS = {"APCA-API-KEY-ID": "sandbox", "APCA-API-SECRET-KEY": "sandbox"}
-PREFIX = "sandbox-"
+PREFIX = "sandbox"
 FINAL = frozenset({"filled", "canceled", "rejected", "expired", "replaced", "abandoned"})
 PAGE = 500
 QUIET_WITHIN_S = 20.0

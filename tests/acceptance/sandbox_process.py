@@ -73,21 +73,27 @@ class Daemon:
                 else:
                     self.events.append(event)
                 self._changed.notify_all()
+        self.process.stdout.close()
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
     def wait_for(self, name: str, *, timeout_s: float = 60.0, after: int = 0, where: Callable[[Event], bool] = lambda event: True) -> Event:
         """The first event of that name at or behind position `after` in the log. Raises NoSuchEvent with the end of the log."""
-        until = time.monotonic() + timeout_s
+        return self.wait_until(lambda event: event["event"] == name and where(event), timeout_s=timeout_s, after=after, what=name)
+
+    def wait_until(self, wanted: Callable[[Event], bool], *, timeout_s: float = 60.0, after: int = 0, what: str = "such event") -> Event:
+        """The first event at or behind position `after` that is wanted. Raises NoSuchEvent."""
+        until, seen = time.monotonic() + timeout_s, after
         with self._changed:
             while True:
-                for event in self.events[after:]:
-                    if event["event"] == name and where(event):
-                        return event
+                while seen < len(self.events):
+                    seen += 1
+                    if wanted(self.events[seen - 1]):
+                        return self.events[seen - 1]
                 left = until - time.monotonic()
                 if self._ended or left <= 0:
-                    raise NoSuchEvent(f"no {name} {'before the end' if self._ended else f'within {timeout_s} s'}; the log ends with\n{self.tail()}")
+                    raise NoSuchEvent(f"no {what} {'before the end' if self._ended else f'within {timeout_s} s'}; the log ends with\n{self.tail()}")
                 self._changed.wait(left)
 
     def wait_ready(self, timeout_s: float = 90.0) -> float:

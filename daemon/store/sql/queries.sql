@@ -10,7 +10,7 @@ ON CONFLICT (key) DO UPDATE SET value = excluded.value
 -- name: job_claim
 INSERT INTO job_runs (job, scheduled_at, run_id, status, started_at)
 VALUES (%(job)s, %(scheduled_at)s, %(run_id)s, 'running', %(started_at)s)
-ON CONFLICT (job, scheduled_at) DO NOTHING
+ON CONFLICT (job, scheduled_at) DO UPDATE SET run_id = excluded.run_id WHERE job_runs.run_id = excluded.run_id
 RETURNING run_id
 
 -- name: job_reclaim

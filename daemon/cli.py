@@ -26,7 +26,7 @@ Sandbox = Annotated[
     bool | None, typer.Option("--sandbox/--main", help="Which store: the sandbox's or the main one. Default: what `run` would use.")
 ]
 
-USAGE_ERRORS: tuple[type[typer.BadParameter], ...] = (typer.BadParameter.__mro__[1],)  # type: ignore[assignment]
+USAGE_ERRORS: tuple[type[typer.BadParameter], ...] = (typer.BadParameter.__mro__[1],)
 """What typer raises for a wrong verb or option; the class has no public name of its own."""
 
 _load: Callable[[], Settings]
@@ -51,7 +51,9 @@ def main(load: Callable[[], Settings]) -> int:
         return _fail(str(error), error.exit_code)
     except DatabaseTooNew as error:
         return _fail(str(error), 78)
-    except (StoreError, ExecutionError) as error:
+    except StoreError as error:
+        return _fail(_full_or_all(str(error)), 69)
+    except ExecutionError as error:
         return _fail(str(error), 69)
     except (ScrapeError, StrategyError) as error:
         return _fail(str(error), 2)
@@ -59,6 +61,14 @@ def main(load: Callable[[], Settings]) -> int:
         if error.errno != errno.ENOSPC:
             raise
         return _fail(f"no space left on the device of {error.filename or 'the state directory'}: free some, nothing recorded is lost", 69)
+
+
+def _full_or_all(text: str) -> str:
+    """PostgreSQL's own words at length, but of a full disk only the line that says so."""
+    full = [line.strip() for line in text.splitlines() if "No space left" in line or "wrote only" in line]
+    if not full or "\n" not in text:
+        return text
+    return f"the state directory has no room left ({full[0]}): free some space and start again; nothing that was recorded is lost"
 
 
 def _fail(text: str, code: int) -> int:
@@ -201,24 +211,47 @@ FIRST_DAY = datetime(2024, 1, 2)  # noqa: DTZ001  typer's dates carry no zone
 
 @app.command()
 def exchange(
-    seed: Seed = 1, symbols: Symbols = 120, start: Start = FIRST_DAY, history: History = 756, host: Host = "127.0.0.1", port: Port = 0,
+    seed: Seed = 1,
+    symbols: Symbols = 120,
+    start: Start = FIRST_DAY,
+    history: History = 756,
+    host: Host = "127.0.0.1",
+    port: Port = 0,
     journal: Annotated[Path, typer.Option(help="Event log of the exchange.")] = Path("exchange.journal"),
-    cash: Annotated[str, typer.Option(help="Starting cash, USD.")] = "100000", cost_bps: Annotated[float, typer.Option(help="Half-spread.")] = 2.0,
-    key: str = "", secret: str = "", realtime: Realtime = False, ready_file: ReadyFile = None,
-) -> None:  # fmt: skip
+    cash: Annotated[str, typer.Option(help="Starting cash, USD.")] = "100000",
+    cost_bps: Annotated[float, typer.Option(help="Half-spread.")] = 2.0,
+    key: str = "",
+    secret: str = "",
+    realtime: Realtime = False,
+    ready_file: ReadyFile = None,
+) -> None:
     """Serve the built-in paper exchange over the generated market (SYNTHETIC)."""
     sandbox = _module("sandbox")
     sandbox.serve_exchange(
-        _market(sandbox, seed, symbols, start.date(), history), host=host, port=port, journal=journal, cash_usd=_decimal(cash), cost_bps=cost_bps,
-        realtime=realtime, key=key or None, secret=secret or None, ready_file=ready_file,
-    )  # fmt: skip
+        _market(sandbox, seed, symbols, start.date(), history),
+        host=host,
+        port=port,
+        journal=journal,
+        cash_usd=_decimal(cash),
+        cost_bps=cost_bps,
+        realtime=realtime,
+        key=key or None,
+        secret=secret or None,
+        ready_file=ready_file,
+    )
 
 
 @app.command()
 def twin(
-    seed: Seed = 1, symbols: Symbols = 120, start: Start = FIRST_DAY, history: History = 756, host: Host = "127.0.0.1", port: Port = 0,
-    realtime: Realtime = False, ready_file: ReadyFile = None,
-) -> None:  # fmt: skip
+    seed: Seed = 1,
+    symbols: Symbols = 120,
+    start: Start = FIRST_DAY,
+    history: History = 756,
+    host: Host = "127.0.0.1",
+    port: Port = 0,
+    realtime: Realtime = False,
+    ready_file: ReadyFile = None,
+) -> None:
     """Serve the doubles of the outside data services over the generated market (SYNTHETIC)."""
     sandbox = _module("sandbox")
     sandbox.serve_twin(

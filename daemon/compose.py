@@ -33,7 +33,7 @@ PACED_SETTLES = ("open+1m", "open+30m", "close+1m")
 
 
 def order_prefix(db: Database, *, sandbox: bool) -> str:
-    """What every client_order_id of this installation starts with: its own, so that a second one on the same account never meets its ids."""
+    """What every client_order_id of this installation starts with, so that a second one on the same account never meets its ids."""
     known = db.row("meta_get", key="installation")
     if known is None:
         db.run("meta_set", key="installation", value=f'"{secrets.token_hex(2)}"')
@@ -170,13 +170,39 @@ def open_spells(rt: Runtime) -> dict[str, Any]:
 
 
 def runtime(
-    settings: Settings, *, db: Database, lake: Lake, clock: Clock, calendar: Calendar, broker: AlpacaBroker, http: Http, metrics: Metrics,
-    strategies: Mapping[str, Strategy], params: Mapping[str, dict[str, Any]], sandbox: bool, settle_anchors: tuple[str, ...], id_prefix: str,
-) -> Runtime:  # fmt: skip
+    settings: Settings,
+    *,
+    db: Database,
+    lake: Lake,
+    clock: Clock,
+    calendar: Calendar,
+    broker: AlpacaBroker,
+    http: Http,
+    metrics: Metrics,
+    strategies: Mapping[str, Strategy],
+    params: Mapping[str, dict[str, Any]],
+    sandbox: bool,
+    settle_anchors: tuple[str, ...],
+    id_prefix: str,
+) -> Runtime:
     """A runtime that trades through the Alpaca gateway: live paper trading, or the sandbox."""
     return Runtime(
-        settings=settings, clock=clock, calendar=calendar, db=db, lake=lake, archive=Archive(lake, DATASETS.values(), calendar), broker=broker,
-        book=TradingBook(db), metrics=metrics, strategies=strategies, params=params, datasets=DATASETS,
-        sources=sources(settings, calendar, sandbox=sandbox), http=http, settle_anchors=settle_anchors, id_prefix=id_prefix,
-        code_version=code_version(), sandbox=sandbox,
-    )  # fmt: skip
+        settings=settings,
+        clock=clock,
+        calendar=calendar,
+        db=db,
+        lake=lake,
+        archive=Archive(lake, DATASETS.values(), calendar),
+        broker=broker,
+        book=TradingBook(db),
+        metrics=metrics,
+        strategies=strategies,
+        params=params,
+        datasets=DATASETS,
+        sources=sources(settings, calendar, sandbox=sandbox),
+        http=http,
+        settle_anchors=settle_anchors,
+        id_prefix=id_prefix,
+        code_version=code_version(),
+        sandbox=sandbox,
+    )

@@ -27,7 +27,9 @@ class Runtime:
     strategies: the enabled part of the catalog. params: complete parameters by strategy.
     sources: fetch options of the datasets that this runtime collects (empty in replay), asked anew for every fetch.
     settle_anchors: when the order sweep runs. id_prefix: starts every client_order_id of this installation.
-    history: how far back a source is read the first time. tradable: symbols that the broker lists, None before it was asked. trading: held by whatever reads or moves orders, ledger or views.
+    history: how far back a source is read the first time.
+    tradable: symbols that the broker lists, None before it was asked.
+    trading: held by whatever reads or moves orders, ledger or views.
     """
 
     settings: Settings

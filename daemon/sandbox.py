@@ -106,9 +106,18 @@ def _listen(app: Any, host: str, port: int, ready_file: Path | None) -> None:
 
 
 def serve_exchange(
-    market: MarketOptions, *, host: str, port: int, journal: Path, cash_usd: Decimal, cost_bps: float, realtime: bool, key: str, secret: str,
+    market: MarketOptions,
+    *,
+    host: str,
+    port: int,
+    journal: Path,
+    cash_usd: Decimal,
+    cost_bps: float,
+    realtime: bool,
+    key: str,
+    secret: str,
     ready_file: Path | None,
-) -> None:  # fmt: skip
+) -> None:
     """Serve the paper exchange over the generated market until stopped."""
     if ready_file is not None:
         hold(ready_file)

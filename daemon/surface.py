@@ -90,15 +90,31 @@ class Surface:
             return self._cached[1]
         if self.rt is None:
             return Snapshot(
-                at=self.started_at, mode=self.mode, sandbox=self.sandbox, version=self.version, started_at=self.started_at, ready=False, halted=False,
+                at=self.started_at,
+                mode=self.mode,
+                sandbox=self.sandbox,
+                version=self.version,
+                started_at=self.started_at,
+                ready=False,
+                halted=False,
                 components=self.components(),
-            )  # fmt: skip
+            )
         rt = self.rt
         snapshot = read_snapshot(
-            rt.db, rt.calendar, rt.strategies, at=rt.clock.now(), mode=self.mode, sandbox=self.sandbox, version=self.version,
-            started_at=self.started_at, ready=self.ready, jobs=self.jobs, components=self.components(), benchmark=rt.settings.benchmark,
+            rt.db,
+            rt.calendar,
+            rt.strategies,
+            at=rt.clock.now(),
+            mode=self.mode,
+            sandbox=self.sandbox,
+            version=self.version,
+            started_at=self.started_at,
+            ready=self.ready,
+            jobs=self.jobs,
+            components=self.components(),
+            benchmark=rt.settings.benchmark,
             datasets=self._dataset_rows(rt),
-        )  # fmt: skip
+        )
         self._cached = (time.monotonic(), snapshot)
         return snapshot
 
@@ -112,10 +128,21 @@ def _probe(db: Database) -> tuple[bool, str]:
 
 
 def read_snapshot(
-    db: Database, calendar: Calendar, strategies: Mapping[str, Strategy], *, datasets: Sequence[DatasetRow], at: datetime,
-    mode: Literal["PAPER", "LIVE"], sandbox: bool, version: str, started_at: datetime, ready: bool, jobs: Sequence[Job],
-    components: Mapping[str, tuple[bool, str]], benchmark: str,
-) -> Snapshot:  # fmt: skip
+    db: Database,
+    calendar: Calendar,
+    strategies: Mapping[str, Strategy],
+    *,
+    datasets: Sequence[DatasetRow],
+    at: datetime,
+    mode: Literal["PAPER", "LIVE"],
+    sandbox: bool,
+    version: str,
+    started_at: datetime,
+    ready: bool,
+    jobs: Sequence[Job],
+    components: Mapping[str, tuple[bool, str]],
+    benchmark: str,
+) -> Snapshot:
     """The snapshot from the record alone; any process may make one."""
     navs = db.rows("nav_all")
     balances = db.rows("ledger_balances")
@@ -126,10 +153,18 @@ def read_snapshot(
     cycle = db.row("cycle_last")
     prices = _prices(db, cycle)
     return Snapshot(
-        at=at, mode=mode, sandbox=sandbox, version=version, started_at=started_at, ready=ready, halted=not active,
+        at=at,
+        mode=mode,
+        sandbox=sandbox,
+        version=version,
+        started_at=started_at,
+        ready=ready,
+        halted=not active,
         halt_reason="" if active or state is None else f"{state['state']} by {state['actor']}: {state['reason']}",
         nav_usd=last["nav_usd"] if last else None,
-        cash_usd=float(sum((b["amount"] for b in balances if b["unit"] == CASH and b["account"].startswith("sleeve:")), Decimal(0))) if balances else None,
+        cash_usd=float(sum((b["amount"] for b in balances if b["unit"] == CASH and b["account"].startswith("sleeve:")), Decimal(0)))
+        if balances
+        else None,
         day_return=last["return_index"] / navs[-2]["return_index"] - 1.0 if last and len(navs) > 1 else None,
         return_total=last["return_index"] - 1.0 if last else None,
         drawdown=last["return_index"] / peak - 1.0 if last else None,
@@ -143,7 +178,7 @@ def read_snapshot(
         datasets=datasets,
         jobs=_jobs(db, jobs, calendar, at),
         components=components,
-    )  # fmt: skip
+    )
 
 
 def _prices(db: Database, cycle: Row | None) -> dict[str, float]:
@@ -187,7 +222,7 @@ def _positions(balances: Sequence[Row], prices: Mapping[str, float], nav: float)
                 market_value_usd=qty * price,
                 weight=qty * price / nav if nav else 0.0,
                 sleeves=[p["account"].removeprefix("sleeve:") for p in parts],
-            )  # fmt: skip
+            )
         )
     return sorted(rows, key=lambda r: -abs(r["market_value_usd"]))
 
@@ -199,18 +234,30 @@ def _cycle(db: Database, cycle: Row | None) -> CycleRow | None:
     allocation = cycle["allocation"]
     nav = float(allocation["nav_usd"])
     return CycleRow(
-        cycle_id=cycle["cycle_id"], at=cycle["at"], session=cycle["session"], rung=allocation.get("rung", allocation["reason"]),
-        orders=counts["orders"], notional_usd=counts["notional_usd"], turnover=counts["notional_usd"] / nav if nav else 0.0,
-        var95=allocation.get("var95"), bound=sorted({b["limit"] for b in allocation.get("bound", [])}),
-    )  # fmt: skip
+        cycle_id=cycle["cycle_id"],
+        at=cycle["at"],
+        session=cycle["session"],
+        rung=allocation.get("rung", allocation["reason"]),
+        orders=counts["orders"],
+        notional_usd=counts["notional_usd"],
+        turnover=counts["notional_usd"] / nav if nav else 0.0,
+        var95=allocation.get("var95"),
+        bound=sorted({b["limit"] for b in allocation.get("bound", [])}),
+    )
 
 
 def _order(row: Row) -> OrderRow:
     average = row["filled_avg_price"]
     return OrderRow(
-        client_order_id=row["client_order_id"], at=row["updated_at"], symbol=row["symbol"], side=row["side"], qty=float(row["qty"]),
-        status=row["status"], filled_qty=float(row["filled_qty"]), filled_avg_price=None if average is None else float(average),
-    )  # fmt: skip
+        client_order_id=row["client_order_id"],
+        at=row["updated_at"],
+        symbol=row["symbol"],
+        side=row["side"],
+        qty=float(row["qty"]),
+        status=row["status"],
+        filled_qty=float(row["filled_qty"]),
+        filled_avg_price=None if average is None else float(average),
+    )
 
 
 def dataset_rows(db: Database, datasets: Mapping[str, Dataset], calendar: Calendar, at: datetime) -> list[DatasetRow]:

@@ -36,10 +36,19 @@ from strategies import CATALOG
 
 OUT, ERR = Console(highlight=False), Console(stderr=True, highlight=False)
 DEGRADED, NOT_RUNNING = 3, 4
+SUMMARY_LINES = (
+    *("sessions", "cycles", "orders", "fills", "nav_start_usd", "nav_end_usd", "cagr", "volatility", "sharpe", "max_drawdown"),
+    *("turnover_annual", "benchmark_cagr", "benchmark_sharpe"),
+)
 DATA_COLUMNS = {
-    "dataset": "name", "rows": "versions", "first": "first_event_at", "latest": "latest_event_at", "known": "latest_known_at",
-    "rejected": "rejected", "fetched": "fetched_at",
-}  # fmt: skip
+    "dataset": "name",
+    "rows": "versions",
+    "first": "first_event_at",
+    "latest": "latest_event_at",
+    "known": "latest_known_at",
+    "rejected": "rejected",
+    "fetched": "fetched_at",
+}
 
 
 def directory_of(settings: Settings, sandbox: bool | None) -> tuple[Path, bool]:
@@ -126,10 +135,19 @@ def replay(
         with _bar("replay") as bar:
             task = bar.add_task("replay", total=total)
             result = run_replay(
-                settings, installation.conninfo, lake, DATASETS, strategies, params, start=start, end=end, known_until=_until(known_until),
-                code_version=compose.code_version(), sandbox=is_sandbox,
+                settings,
+                installation.conninfo,
+                lake,
+                DATASETS,
+                strategies,
+                params,
+                start=start,
+                end=end,
+                known_until=_until(known_until),
+                code_version=compose.code_version(),
+                sandbox=is_sandbox,
                 progress=lambda day, nav: bar.update(task, advance=1, description=f"{day}  NAV {nav:,.0f} USD"),
-            )  # fmt: skip
+            )
     directory = out or settings.state_dir / "reports" / f"replay-{start}-{end}"
     summary = write(result, directory)
     if as_json_:
@@ -146,8 +164,7 @@ def _until(at: datetime | None) -> datetime | None:
 
 
 def _print_summary(summary: dict[str, Any], directory: Path) -> None:
-    wanted = "sessions cycles orders fills nav_start_usd nav_end_usd cagr volatility sharpe max_drawdown turnover_annual benchmark_cagr benchmark_sharpe"
-    for name in wanted.split():
+    for name in SUMMARY_LINES:
         value = summary[name]
         OUT.print(f"{name:>18}  {value:,.4f}" if isinstance(value, float) else f"{name:>18}  {value:,}")
     violations = sum(summary["invariants"].values())
@@ -177,9 +194,9 @@ def check(settings: Settings, as_json_: bool) -> None:
     if as_json_:
         print(json.dumps(report, indent=2))
         return
-    OUT.print(
-        f"mode        {report['mode']}\nstate       {report['state_dir']}\ndatabase    {report['database']}\nsettings    ok, {settings.fingerprint()[:16]}"
-    )
+    for name in ("mode", "state_dir", "database"):
+        OUT.print(f"{name:<12}{report[name]}")
+    OUT.print(f"{'settings':<12}ok, {settings.fingerprint()[:16]}")
     table = Table("strategy", "next due", "parameters", box=None, pad_edge=False)
     for name, strategy in strategies.items():
         table.add_row(name, str(calendar.next_due(strategy.rebalance, today)), ", ".join(f"{k}={v}" for k, v in params[name].items()))
@@ -206,9 +223,20 @@ def status(settings: Settings, as_json_: bool, sandbox: bool | None) -> int:
         for dataset in DATASETS.values():
             ensure_table(db, dataset)
         snapshot = read_snapshot(
-            db, Calendar(), strategies, datasets=dataset_rows(db, DATASETS, Calendar(), at), at=at, mode="PAPER", sandbox=is_sandbox, version=compose.code_version(), started_at=at,
-            ready=bool(running and ready and ready["ready"]), jobs=(), components=components, benchmark=settings.benchmark,
-        )  # fmt: skip
+            db,
+            Calendar(),
+            strategies,
+            datasets=dataset_rows(db, DATASETS, Calendar(), at),
+            at=at,
+            mode="PAPER",
+            sandbox=is_sandbox,
+            version=compose.code_version(),
+            started_at=at,
+            ready=bool(running and ready and ready["ready"]),
+            jobs=(),
+            components=components,
+            benchmark=settings.benchmark,
+        )
         db.close()
     code = NOT_RUNNING if not running else 0 if snapshot.ready and not snapshot.halted else DEGRADED
     if as_json_:
@@ -245,9 +273,8 @@ def _print_status(s: Snapshot, running: bool) -> None:
         OUT.print(f"  {name:<12}{'ok' if up else 'DOWN'}  {detail}")
     if s.nav_usd is not None:
         day, total = s.day_return or 0.0, s.return_total or 0.0
-        OUT.print(
-            f"portfolio    NAV {s.nav_usd:,.2f} USD ({day:+.2%} today, {total:+.2%} in all)  gross {s.gross:.2f}  drawdown {-(s.drawdown or 0.0):.1%}"
-        )
+        OUT.print(f"portfolio    NAV {s.nav_usd:,.2f} USD ({day:+.2%} today, {total:+.2%} in all)")
+        OUT.print(f"             gross {s.gross:.2f}  drawdown {-(s.drawdown or 0.0):.1%}")
     if s.last_cycle is not None:
         c = s.last_cycle
         OUT.print(f"last cycle   {c['session']}  {c['rung']}  {c['orders']} orders, {c['notional_usd']:,.0f} USD")

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from daemon.book import OpenOrder, Outbox, PendingCross
-from daemon.decision import HISTORY_SESSIONS, CycleInput, Decision, Evaluation, Options, SleeveInput, decide, extend, step_books
+from daemon.decision import CycleInput, Decision, Evaluation, Options, SleeveInput, decide, extend, step_books
 from daemon.jobs import Skipped, attempt
 from daemon.logging import bound, get_logger
+from daemon.readings import HISTORY_SESSIONS
 from daemon.report_data import allocation_json
 from daemon.runtime import Runtime
 from daemon.settle import SEND_UNTIL, send, settle

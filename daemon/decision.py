@@ -6,7 +6,6 @@ stored with the decision.
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
@@ -17,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from daemon.calendar import Calendar
+from daemon.readings import HISTORY_SESSIONS, asset_returns, is_fresh, last_prices
 from daemon.shadow import ShadowBook, ShadowMark, roll
 from daemon.store.view import NO_HOLDINGS, View
 from execution.planning import Plan, PlanningOptions, SleeveState, plan
@@ -26,8 +26,6 @@ from risk.regime import volatility_ratio_delta
 from risk.var import historical_var
 from strategies.base import Strategy, Targets
 
-HISTORY_SESSIONS = 252
-PRICE_SESSIONS = 60
 ADV_SESSIONS = 20
 BREACH_FACTOR = 1.1
 """A held portfolio whose VaR exceeds its cap by this factor is cut at once, not at the next rebalance."""
@@ -213,16 +211,6 @@ def step_books(
     return books, marks, evaluations
 
 
-def is_fresh(view: View) -> bool:
-    """True when most instruments that traded lately have a bar of the newest closed session."""
-    closes = view.bars("close", 10)
-    if closes.empty:
-        return False
-    values = np.isfinite(closes.to_numpy())
-    alive = values.any(axis=0)
-    return bool(alive.any()) and float(values[-1][alive].mean()) >= 0.5
-
-
 def _held(sleeve: SleeveInput, due: date) -> Evaluation:
     return Evaluation(sleeve=sleeve.name, due_session=due, outcome="held", reason="daily bars of the last session are missing")
 
@@ -278,20 +266,12 @@ def extend(history: pd.DataFrame, marks: Sequence[ShadowMark]) -> pd.DataFrame:
     before, days = history.index.to_numpy().astype("datetime64[D]"), np.array([m.session for m in marks], dtype="datetime64[D]")
     index = np.union1d(before, days)
     values = np.full((len(index), len(columns)), np.nan)
-    values[np.ix_(np.searchsorted(index, before), [place[c] for c in history.columns])] = history.to_numpy(dtype=np.float64)
+    values[np.ix_(np.searchsorted(index, before), np.array([place[c] for c in history.columns], dtype=np.intp))] = history.to_numpy(
+        dtype=np.float64
+    )
     values[np.searchsorted(index, days), [place[m.sleeve] for m in marks]] = [m.return_frac for m in marks]
     sessions = pd.DatetimeIndex(index[-HISTORY_SESSIONS:].astype("datetime64[us]"))
     return pd.DataFrame(values[-HISTORY_SESSIONS:], index=sessions, columns=pd.Index(columns, dtype=object), copy=False)
-
-
-def last_prices(view: View, symbols: Sequence[str]) -> dict[str, Decimal]:
-    """Newest known close by symbol, to 1e-6 USD; a symbol without one in PRICE_SESSIONS is absent."""
-    closes = view.bars("close", PRICE_SESSIONS, symbols)
-    values = closes.to_numpy()
-    known = np.isfinite(values)
-    newest = len(values) - 1 - np.argmax(known[::-1], axis=0) if len(values) else np.empty(0, np.intp)
-    last = values[newest, np.arange(values.shape[1])] if len(values) else np.full(values.shape[1], np.nan)
-    return {s: Decimal(repr(round(v, 6))) for s, v in zip(closes.columns, last.tolist(), strict=True) if math.isfinite(v)}
 
 
 def account_nav(holdings: Mapping[str, SleeveState], prices: Mapping[str, Decimal]) -> Decimal:
@@ -324,15 +304,6 @@ def _current_var(given: CycleInput, view: View, prices: Mapping[str, Decimal], n
     returns = asset_returns(view, sorted(held))
     combined = np.nan_to_num(returns.to_numpy()) @ np.array([held[s] for s in returns.columns])
     return historical_var(pd.Series(combined), 0.95) if len(combined) > 1 else 0.0
-
-
-def asset_returns(view: View, symbols: Sequence[str], sessions: int = HISTORY_SESSIONS) -> pd.DataFrame:
-    """Daily simple total returns (sessions, n_assets), NaN where there was no bar."""
-    prices = view.bars("adj_close", sessions + 1, symbols)
-    values = prices.to_numpy()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        changes = values[1:] / values[:-1] - 1.0
-    return pd.DataFrame(changes, index=prices.index[1:], columns=prices.columns, copy=False)
 
 
 def _allocate(

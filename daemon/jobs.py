@@ -101,7 +101,9 @@ class JobRunner:
             raise  # nothing can be recorded: only a restart with room helps
         except OSError as error:
             if error.errno == errno.ENOSPC:
-                raise StorageFull(f"no room left for {name} ({error}): free some space and start again; nothing that was recorded is lost") from error
+                raise StorageFull(
+                    f"no room left for {name} ({error}): free some space and start again; nothing that was recorded is lost"
+                ) from error
             return self._unforeseen(name, at, error)
         except FORESEEN as error:
             if self._strict:

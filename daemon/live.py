@@ -340,7 +340,9 @@ class Daemon:
         A run that waited for a source may have moved the clock beyond it. What has run already is claimed and is not run again.
         """
         rows = [rt.db.row("job_last_scheduled", job=j.name) for j in jobs if j.ledgered]
-        newest = max((r["scheduled_at"] for r in rows if r and r["scheduled_at"]), default=self._outside.opened_at if self._outside else None)
+        newest = max(
+            (r["scheduled_at"] for r in rows if r and r["scheduled_at"]), default=self._outside.opened_at if self._outside else None
+        )
         now = rt.clock.now().replace(microsecond=0)
         return now if newest is None else min(now, newest)
 

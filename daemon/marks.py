@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from daemon.book import Outbox
-from daemon.decision import asset_returns, last_prices
 from daemon.logging import get_logger
+from daemon.readings import asset_returns, last_prices
 from daemon.runtime import Runtime
 from daemon.settle import settle
 from daemon.store.view import View

@@ -62,7 +62,7 @@ class Service:
             return endpoint
 
     def watch(self) -> None:
-        """From now on, start the service again when it ends by itself: on its port, which clients know, and at the time it was told last."""
+        """From now on, start the service again when it ends by itself: on the port that clients know, at the time it was told last."""
         threading.Thread(target=self._watch, name=f"watch-{self.name}", daemon=True).start()
 
     def _watch(self) -> None:

@@ -8,8 +8,9 @@ import pandas as pd
 
 from daemon.calendar import Calendar
 from daemon.cycle import empty_history, history_hash
-from daemon.decision import HISTORY_SESSIONS, CycleInput, Decision, decide, extend
+from daemon.decision import CycleInput, Decision, decide, extend
 from daemon.jobs import attempt
+from daemon.readings import HISTORY_SESSIONS
 from daemon.shadow import ShadowMark
 from daemon.store.events import micros
 from daemon.store.postgres import Database

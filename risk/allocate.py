@@ -190,7 +190,7 @@ def _allocation(
     bound: tuple[Bound, ...],
     excluded: Mapping[str, str],
 ) -> Allocation:
-    sleeves, assets = pd.Index(names, dtype=object, name="sleeve"), pd.Index(symbols, dtype=object, name="symbol")
+    sleeves, assets = pd.Index(names, name="sleeve"), pd.Index(symbols, name="symbol")
     return Allocation(
         capital=pd.Series(capital, index=sleeves),
         sleeve_weights=pd.DataFrame(rows, index=sleeves, columns=assets),

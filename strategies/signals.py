@@ -148,7 +148,7 @@ def targets(symbols: Sequence[str], weights: Floats, scores: Floats, evidence: p
     """Targets from arrays in the order of `symbols`; nothing wanted when there are none."""
     if not len(symbols):
         return no_targets(skipped)
-    index = pd.Index(symbols, dtype=object)
+    index = pd.Index(list(symbols), dtype=object)
     return Targets(
         weights=pd.Series(weights, index=index, dtype="float64"),
         evidence=evidence,

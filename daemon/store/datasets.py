@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 from psycopg import Connection, sql
 
-from daemon.store.postgres import Database, Row
+from daemon.store.held import Row
+from daemon.store.postgres import Database
 from scrapers.base import Batch, Dataset, Reject
 
 SORT_MEMORY = "128MB"

@@ -64,7 +64,8 @@ class EventTable:
 
     def at(self, at_us: int, since_us: int | None = None) -> pd.DataFrame:
         """Newest versions known at `at_us`, with known_at >= since_us if given; a fresh frame."""
-        return self._frame.take(self.places(at_us, since_us)).reset_index(drop=True)
+        found: pd.DataFrame = self._frame.take(self.places(at_us, since_us)).reset_index(drop=True)
+        return found
 
     def texts(self, column: str) -> Texts:
         """A text column of all versions as an object array, None where there is none."""

@@ -56,7 +56,7 @@ class Lake:
     def segments(self, dataset: str) -> list[Segment]:
         """Sealed segments of a dataset, ascending."""
         folder = self.directory / dataset
-        names = frozenset(os.listdir(folder)) if folder.is_dir() else frozenset()
+        names = frozenset(os.listdir(folder) if folder.is_dir() else ())  # noqa: PTH208 - bare names are all that is compared
         if dataset not in self._listed or self._listed[dataset][0] != names:
             found = [(NAME.match(name), folder / name) for name in names]
             segments = [Segment(path=p, first_id=int(m[1]), last_id=int(m[2])) for m, p in found if m]

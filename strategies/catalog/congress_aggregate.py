@@ -24,7 +24,8 @@ STOCK_TYPES = ("", "stock", "st", "cs", "common stock")
 NOT_A_STOCK = re.compile(
     r"(?:call|put|stock) options?\b|- options?\b|option type|\bstrike\b"  # options
     r"|\bcpn\b|\bmtn\b|\bbonds?\b|\bnotes?\b|\bdebentures?\b|\bpfd\b|\d ?%"  # bonds and preferreds
-    r"|\betfs?\b|\betns?\b|\bfunds?\b|\bishares\b|\bspdr\b|\bproshares\b|\bpowershares\b|\bvanguard\b|\bqqq\b|\bfirst trust\b|\bgrayscale\b",
+    r"|\betfs?\b|\betns?\b|\bfunds?\b|\bishares\b|\bspdr\b|\bproshares\b|\bpowershares\b"
+    r"|\bvanguard\b|\bqqq\b|\bfirst trust\b|\bgrayscale\b",
     re.IGNORECASE,
 )
 """House filings carry no asset type, so that options, bonds and funds are told from stocks by their description."""

@@ -44,7 +44,11 @@ class Campaign:
     def take(self, when: str, found: Findings) -> None:
         """Add an audit."""
         self.audits += 1
-        self.orders, self.fills, self.sessions = max(self.orders, found.orders), max(self.fills, found.fills), max(self.sessions, found.sessions)
+        self.orders, self.fills, self.sessions = (
+            max(self.orders, found.orders),
+            max(self.fills, found.fills),
+            max(self.sessions, found.sessions),
+        )
         self.violations += [f"{when}: {v}" for v in found.violations]
 
 
@@ -220,7 +224,8 @@ def summary(campaign: Campaign) -> str:
         f"from start to ready: median {statistics.median(times):.1f} s, longest {times[-1]:.1f} s; SIGTERM to exit {campaign.stop_s:.2f} s",
     ]
     if campaign.outages_s:
-        lines.append(f"a part killed under a living daemon {len(campaign.outages_s)} times: two marks later within {max(campaign.outages_s):.1f} s at most")
+        longest_s = max(campaign.outages_s)
+        lines.append(f"a part killed under a living daemon {len(campaign.outages_s)} times: two marks later within {longest_s:.1f} s")
     return "\n".join([*lines, *(f"VIOLATION {v}" for v in campaign.violations)])
 
 
@@ -229,7 +234,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=None, help="repeats the plan of an earlier campaign")
-    parser.add_argument("--state", type=Path, default=None, help="state directory, kept; default: a temporary one, removed when all was well")
+    parser.add_argument(
+        "--state", type=Path, default=None, help="state directory, kept; default: a temporary one, removed when all was well"
+    )
     given = parser.parse_args()
     seed = random.SystemRandom().randrange(10**6) if given.seed is None else given.seed
     began = time.monotonic()

@@ -32,7 +32,9 @@ def environment(state: Path, settings: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "ALLOCD_STATE_DIR": str(state), **SMALL, **settings}
 
 
-def run_verb(state: Path, *arguments: str, settings: Mapping[str, str] | None = None, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
+def run_verb(
+    state: Path, *arguments: str, settings: Mapping[str, str] | None = None, timeout_s: float = 60.0
+) -> subprocess.CompletedProcess[str]:
     """Run `start.py` with a verb to its end."""
     return subprocess.run(
         [sys.executable, str(CHECKOUT / "start.py"), *arguments],
@@ -93,7 +95,9 @@ class Daemon:
                         return self.events[seen - 1]
                 left = until - time.monotonic()
                 if self._ended or left <= 0:
-                    raise NoSuchEvent(f"no {what} {'before the end' if self._ended else f'within {timeout_s} s'}; the log ends with\n{self.tail()}")
+                    raise NoSuchEvent(
+                        f"no {what} {'before the end' if self._ended else f'within {timeout_s} s'}; the log ends with\n{self.tail()}"
+                    )
                 self._changed.wait(left)
 
     def wait_ready(self, timeout_s: float = 90.0) -> float:
@@ -139,7 +143,7 @@ class Daemon:
         self.process.send_signal(number)
 
     def kill(self) -> None:
-        """kill -9, and reap."""
+        """Kill it with signal 9, and reap it."""
         self.process.kill()
         self.wait(10.0)
 

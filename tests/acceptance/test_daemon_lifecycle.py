@@ -138,7 +138,9 @@ def test_a_second_instance_on_the_state_directory_is_refused_with_75_in_one_line
 
 def test_a_port_in_use_is_refused_with_69_in_one_line(running: Daemon, tmp_path: Path) -> None:
     settings = {"ALLOCD_LISTEN_PORT": str(running.port)}
-    refused(tmp_path / "state", "run", settings=settings, code=69, says=(f"127.0.0.1:{running.port} is already in use", "ALLOCD_LISTEN_PORT"))
+    refused(
+        tmp_path / "state", "run", settings=settings, code=69, says=(f"127.0.0.1:{running.port} is already in use", "ALLOCD_LISTEN_PORT")
+    )
 
 
 def test_an_unknown_setting_is_refused_with_78_and_its_nearest_known_name(tmp_path: Path) -> None:
@@ -159,7 +161,19 @@ def test_a_database_that_does_not_answer_is_refused_with_69_naming_host_and_data
 
 def test_keys_that_the_broker_refuses_end_the_start_with_77(tmp_path: Path) -> None:
     ready = tmp_path / "exchange.json"
-    command = [sys.executable, str(CHECKOUT / "start.py"), "exchange", "--key", "other", "--secret", "other", "--symbols", "60", "--history", "300"]
+    command = [
+        sys.executable,
+        str(CHECKOUT / "start.py"),
+        "exchange",
+        "--key",
+        "other",
+        "--secret",
+        "other",
+        "--symbols",
+        "60",
+        "--history",
+        "300",
+    ]
     with (tmp_path / "exchange.log").open("wb") as output:
         exchange = subprocess.Popen(
             [*command, "--ready-file", str(ready), "--journal", str(tmp_path / "exchange.journal")], stdout=output, stderr=output,

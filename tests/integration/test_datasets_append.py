@@ -30,7 +30,8 @@ class Quote:
 
 
 DATASET = Dataset(
-    name="quotes", row=Quote, key=("symbol", "session"), schedule="", rate=Rate(group="g", requests=1, per_s=1.0), source_url="", description=""
+    name="quotes", row=Quote, key=("symbol", "session"), schedule="", rate=Rate(group="g", requests=1, per_s=1.0), source_url="",
+    description="",
 )  # fmt: skip
 
 
@@ -43,7 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgre
 @pytest.fixture
 def db(server: EmbeddedPostgres, tmp_path: Path) -> Iterator[Database]:
     """An empty store with the table of quotes."""
-    db = Database(server.ensure, schema=f"s{abs(hash(tmp_path))}", durable=False)
+    db = Database(server.ensure, schema=f"s{tmp_path.name}", durable=False)
     db.migrate()
     ensure_table(db, DATASET)
     yield db

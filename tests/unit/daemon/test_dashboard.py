@@ -100,7 +100,7 @@ def test_the_page_refreshes_itself() -> None:
 
 
 def test_the_sandbox_is_announced_first_and_only_there() -> None:
-    assert re.search(r'<body>\s*<div class="banner"[^>]*>Sandbox · Synthetic', render(full()))
+    assert re.search(r'<body>\s*<div class="banner"[^>]*>SANDBOX · SYNTHETIC', render(full()))
     assert "Synthetic" not in render(replace(full(), sandbox=False))
 
 

@@ -194,7 +194,8 @@ def test_a_real_clock_writes_to_the_journal_only_when_something_happens(tmp_path
 
 def test_a_journal_of_an_exchange_with_other_options_is_not_taken_up(tmp_path):
     path = tmp_path / "journal"
-    new_venue(Journal(path))
+    with closing(Journal(path)) as first:
+        new_venue(first)
     with pytest.raises(VenueError, match="other options"):
         make_venue(BARS, journal=Journal(path), seed="another")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from execution.exchange.journal import Journal, JournalCorrupt
+from execution.exchange.journal import Journal, JournalCorrupt, JournalInUse
 
 
 def written(path, *records):
@@ -51,3 +51,12 @@ def test_an_empty_file_is_an_empty_journal(tmp_path):
     path = tmp_path / "journal"
     path.touch()
     assert read(path) == []
+
+
+def test_a_journal_has_one_writer_at_a_time(tmp_path):
+    path = tmp_path / "journal"
+    first = Journal(path)
+    with pytest.raises(JournalInUse, match="another exchange"):
+        Journal(path)
+    first.close()
+    Journal(path).close()

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
-"""allocd: the command line. Without a verb it means `run`."""
+"""allocd: the command line. Without a verb it means `run`. This file stays readable by any Python 3.6 or newer."""
 
 import sys
 
-if sys.version_info < (3, 11):  # noqa: UP036  the one line that an older Python must still be able to read
-    sys.exit("allocd needs Python 3.11 or newer, this is %d.%d; on Ubuntu 22.04: apt install python3.11 python3.11-venv" % sys.version_info[:2])
+if sys.version_info < (3, 11):  # noqa: UP036  this line is for those that still have an older one
+    sys.exit(
+        f"allocd needs Python 3.11 or newer, this is {sys.version_info[0]}.{sys.version_info[1]}; "
+        "on Ubuntu 22.04: apt install python3.11 python3.11-venv"
+    )
 
-import config  # noqa: E402  first of all: it fixes the thread counts of the numeric libraries
-
-from daemon.cli import main  # noqa: E402
+import config
+from daemon.cli import main
 
 if __name__ == "__main__":
     sys.exit(main(config.load))

@@ -7,8 +7,8 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from daemon.store.held import Row
 from daemon.store.postgres import Database
+from daemon.store.queries import Row
 from execution.base import Fill, Side
 from execution.sleeves import Entry, Ledger, Transaction
 

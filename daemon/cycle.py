@@ -109,6 +109,8 @@ class Cycles:
     def _fresh(self, session: date, at: datetime) -> dict[str, Any]:
         rt = self._rt
         rt.archive.refresh()
+        if not rt.archive.view(at).symbols:
+            raise Skipped("no daily bars are known yet; sleeves stay due for the next cycle")
         memory = self._memory or load_memory(rt.db, list(rt.strategies), session)
         self._memory = None
         if any(m.book.session is None for m in memory.sleeves.values()):
@@ -173,6 +175,8 @@ class Cycles:
         marks: list[ShadowMark] = []
         for day in rt.calendar.sessions(first, rt.calendar.previous_session(session)):
             view = rt.archive.view(rt.calendar.open_at(day) - timedelta(minutes=30))
+            if not view.symbols:
+                continue
             inputs = [
                 SleeveInput(name=n, params=rt.params[n], last_due=m.last_due, targets=m.targets, book=m.book, cycles=0)
                 for n, m in sorted(new.items())
@@ -293,12 +297,21 @@ def _record_why(rt: Runtime, cycle: str, decision: Decision) -> None:
 def _record_orders(rt: Runtime, given: CycleInput, decision: Decision, now: datetime) -> None:
     orders = [
         OpenOrder(
-            client_order_id=p.request.client_order_id, cycle_id=given.cycle_id, session=given.session, symbol=p.request.symbol,
-            side=p.request.side, qty=p.request.qty, type=p.request.type, time_in_force=p.request.time_in_force,
-            decision_price=p.decision_price, status="intended", intended_at=now, shares=p.shares,
+            client_order_id=p.request.client_order_id,
+            cycle_id=given.cycle_id,
+            session=given.session,
+            symbol=p.request.symbol,
+            side=p.request.side,
+            qty=p.request.qty,
+            type=p.request.type,
+            time_in_force=p.request.time_in_force,
+            decision_price=p.decision_price,
+            status="intended",
+            intended_at=now,
+            shares=p.shares,
         )
         for p in decision.plan.orders
-    ]  # fmt: skip
+    ]
     rt.db.copy(
         "copy_orders",
         [

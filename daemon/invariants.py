@@ -66,7 +66,7 @@ def _orders_match(rt: Runtime) -> int:
     ours = {r["client_order_id"]: r["broker_order_id"] for r in rt.db.rows("order_ids_all")}
     theirs = [o for o in rt.broker.orders(status="all") if o.client_order_id.startswith(f"{rt.id_prefix}-")]
     seen = {o.client_order_id for o in theirs}
-    wrong = sum(ours.get(o.client_order_id) != o.id for o in theirs) + len(theirs) - len(seen)
+    wrong: int = sum(ours.get(o.client_order_id) != o.id for o in theirs) + len(theirs) - len(seen)
     return wrong + sum(broker_id is not None and client_id not in seen for client_id, broker_id in ours.items())
 
 

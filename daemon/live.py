@@ -154,10 +154,16 @@ class Daemon:
     def _tell_start(self, http: HttpServer) -> None:
         settings = self.settings
         log.info(
-            "daemon.started", state_dir=str(self.directory), config_hash=settings.fingerprint()[:16], listen=f"http://{settings.listen_host}:{http.port}",
-            account="synthetic" if self.sandbox else "Alpaca paper", calendar="XNYS", timezone="America/New_York", pid=os.getpid(),
+            "daemon.started",
+            state_dir=str(self.directory),
+            config_hash=settings.fingerprint()[:16],
+            listen=f"http://{settings.listen_host}:{http.port}",
+            account="synthetic" if self.sandbox else "Alpaca paper",
+            calendar="XNYS",
+            timezone="America/New_York",
+            pid=os.getpid(),
             clock="paced virtual" if self.paced else "system",
-        )  # fmt: skip
+        )
 
     def _phase(self, surface: Surface, text: str) -> None:
         surface.phase = text
@@ -187,9 +193,20 @@ class Daemon:
         broker = compose.broker(outside.key, outside.secret, outside.broker_url, metrics)
         http = compose.http_client(self.settings, clock, metrics, twin_url=outside.twin_url)
         rt = compose.runtime(
-            self.settings, db=db, lake=lake, clock=clock, calendar=self.calendar, broker=broker, http=http, metrics=metrics, strategies=strategies,
-            params=params, sandbox=self.sandbox, settle_anchors=settles, id_prefix=compose.order_prefix(db, sandbox=self.sandbox),
-        )  # fmt: skip
+            self.settings,
+            db=db,
+            lake=lake,
+            clock=clock,
+            calendar=self.calendar,
+            broker=broker,
+            http=http,
+            metrics=metrics,
+            strategies=strategies,
+            params=params,
+            sandbox=self.sandbox,
+            settle_anchors=settles,
+            id_prefix=compose.order_prefix(db, sandbox=self.sandbox),
+        )
         surface.rt = rt
         self._describe(rt)
         self._phase(surface, "recovering orders")
@@ -205,9 +222,12 @@ class Daemon:
 
     def _describe(self, rt: Runtime) -> None:
         log.info(
-            "config.loaded", strategies=list(rt.strategies), datasets=sorted(rt.sources),
-            without_source=sorted(set(DATASETS) - set(rt.sources)), schema_version=rt.db.schema_version(),
-        )  # fmt: skip
+            "config.loaded",
+            strategies=list(rt.strategies),
+            datasets=sorted(rt.sources),
+            without_source=sorted(set(DATASETS) - set(rt.sources)),
+            schema_version=rt.db.schema_version(),
+        )
 
     def _recover(self, rt: Runtime) -> None:
         """Level the book with the broker before anything new is decided."""

@@ -13,6 +13,7 @@ from daemon.runtime import Runtime
 from daemon.settle import settle
 from daemon.store.view import View
 from execution.sleeves import CASH, cross_transaction
+from strategies.base import BarField
 
 log = get_logger("marks")
 
@@ -63,10 +64,11 @@ def book_crosses(rt: Runtime, view: View) -> None:
 
 
 def _official(view: View, symbol: str, session: date) -> Decimal | None:
-    for field in ("open", "close"):
-        frame = view.bars(field, 5, [symbol])  # type: ignore[arg-type]
-        day = np.datetime64(session, "us")
-        if frame.shape[1] and day in frame.index and np.isfinite(value := float(frame.loc[day].iloc[0])):
+    fields: tuple[BarField, ...] = ("open", "close")
+    for field in fields:
+        frame = view.bars(field, 5, [symbol])
+        row = np.flatnonzero(frame.index == np.datetime64(session, "us"))
+        if frame.shape[1] and len(row) and np.isfinite(value := float(frame.to_numpy()[row[0], 0])):
             return Decimal(repr(round(value, 6)))
     return None
 
@@ -146,7 +148,13 @@ def _tell(rt: Runtime, row: dict[str, Any], values: dict[str, dict[str, float]],
             rt.metrics.set("allocd_strategy_nav_usd", value["nav_usd"], strategy=name)
     rt.metrics.set("allocd_risk_halt_active", float(state != "ACTIVE"), scope="risk")
     log.info(
-        "nav.marked", session=row["session"], nav_usd=round(row["nav_usd"], 2), cash_usd=round(row["cash_usd"], 2),
-        gross=round(row["gross_frac"], 4), return_index=round(row["return_index"], 6), positions=len(rt.book.ledger.account_positions()),
-        state=state, unpriced=unpriced,
-    )  # fmt: skip
+        "nav.marked",
+        session=row["session"],
+        nav_usd=round(row["nav_usd"], 2),
+        cash_usd=round(row["cash_usd"], 2),
+        gross=round(row["gross_frac"], 4),
+        return_index=round(row["return_index"], 6),
+        positions=len(rt.book.ledger.account_positions()),
+        state=state,
+        unpriced=unpriced,
+    )

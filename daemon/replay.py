@@ -108,9 +108,19 @@ def _scratch(conninfo: Callable[[], str]) -> Iterator[Database]:
 
 
 def _runtime(
-    settings: Settings, db: Database, lake: Lake, archive: Archive, prices: ArchivePrices, calendar: Calendar, datasets: Mapping[str, Dataset],
-    strategies: Mapping[str, Strategy], params: Mapping[str, dict[str, Any]], start: date, end: date, code_version: str,
-) -> Runtime:  # fmt: skip
+    settings: Settings,
+    db: Database,
+    lake: Lake,
+    archive: Archive,
+    prices: ArchivePrices,
+    calendar: Calendar,
+    datasets: Mapping[str, Dataset],
+    strategies: Mapping[str, Strategy],
+    params: Mapping[str, dict[str, Any]],
+    start: date,
+    end: date,
+    code_version: str,
+) -> Runtime:
     start_at = calendar.open_at(calendar.session_on_or_after(start)) - timedelta(hours=2)
     sessions = [
         MarketSession(date=d, open_at=calendar.open_at(d), close_at=calendar.close_at(d))
@@ -126,10 +136,25 @@ def _runtime(
     clock = VirtualClock(start_at)
     clock.on_advance(venue.advance)
     return Runtime(
-        settings=settings, clock=clock, calendar=calendar, db=db, lake=lake, archive=archive, broker=SimBroker(venue), book=TradingBook(db),
-        metrics=metrics_for(code_version, strategies, datasets, REPLAY_SETTLES), strategies=strategies, params=params, datasets=datasets, sources={}, http=None,
-        settle_anchors=REPLAY_SETTLES, id_prefix="replay", code_version=code_version, sandbox=False,
-    )  # fmt: skip
+        settings=settings,
+        clock=clock,
+        calendar=calendar,
+        db=db,
+        lake=lake,
+        archive=archive,
+        broker=SimBroker(venue),
+        book=TradingBook(db),
+        metrics=metrics_for(code_version, strategies, datasets, REPLAY_SETTLES),
+        strategies=strategies,
+        params=params,
+        datasets=datasets,
+        sources={},
+        http=None,
+        settle_anchors=REPLAY_SETTLES,
+        id_prefix="replay",
+        code_version=code_version,
+        sandbox=False,
+    )
 
 
 def _walk(rt: Runtime, tally: Tally, start: date, end: date, progress: Progress) -> None:
@@ -180,14 +205,26 @@ def _result(rt: Runtime, tally: Tally, prices: ArchivePrices, start: date, end: 
     )
     close_only = sorted({s for s in orders["symbol"].unique() if prices.close_only(s)})
     return ReplayResult(
-        sandbox=rt.sandbox, start=start, end=end, nav=frame,
+        sandbox=rt.sandbox,
+        start=start,
+        end=end,
+        nav=frame,
         sleeve_nav=sleeves.pivot(index="session", columns="sleeve", values="nav_usd"),
         capital=sleeves.pivot(index="session", columns="sleeve", values="capital_frac"),
-        orders=orders, allocations=_allocations(cycles), sleeve_returns=_shadow_returns(rt, start),
-        coverage=_coverage(tally), close_only_symbols=close_only, notes=_notes(rt),
-        settings={**rt.settings.public(), "strategies": list(rt.strategies)}, decision_hash=decision_hash(cycles), invariants=tally.invariants,
-        elapsed_s=round(elapsed_s, 3), cycles=len(cycles), fills=int(fills["n"]) if fills else 0, benchmark=rt.settings.benchmark,
-    )  # fmt: skip
+        orders=orders,
+        allocations=_allocations(cycles),
+        sleeve_returns=_shadow_returns(rt, start),
+        coverage=_coverage(tally),
+        close_only_symbols=close_only,
+        notes=_notes(rt),
+        settings={**rt.settings.public(), "strategies": list(rt.strategies)},
+        decision_hash=decision_hash(cycles),
+        invariants=tally.invariants,
+        elapsed_s=round(elapsed_s, 3),
+        cycles=len(cycles),
+        fills=int(fills["n"]) if fills else 0,
+        benchmark=rt.settings.benchmark,
+    )
 
 
 def decision_hash(cycles: list[dict[str, Any]]) -> str:

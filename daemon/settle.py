@@ -121,7 +121,9 @@ def send(rt: Runtime, order: OpenOrder, now: datetime) -> None:
         rules.check(request)
         take(order, rt.broker.submit(request))
         rt.metrics.inc("allocd_orders_submitted_total", side=order.side)
-        log.info("order.sent", order_id=order.client_order_id, symbol=order.symbol, side=order.side, qty=str(order.qty), status=order.status)
+        log.info(
+            "order.sent", order_id=order.client_order_id, symbol=order.symbol, side=order.side, qty=str(order.qty), status=order.status
+        )
     except Refused as error:
         _reject(rt, order, str(error), "local_rule")
     except Rejected as error:
@@ -201,8 +203,12 @@ def _book_foreign(rt: Runtime, outbox: Outbox, fill: Fill) -> None:
     sign = 1 if fill.side == "buy" else -1
     booked = rt.book.book(outbox, adopt(f"foreign:{fill.id}", fill.symbol, sign * fill.qty, fill.at, memo="a trade made outside allocd"))
     if booked:
-        rt.book.book(outbox, adopt(f"foreign-cash:{fill.id}", CASH, -sign * fill.qty * fill.price, fill.at, memo="a trade made outside allocd"))
-        log.warning("order.adopted", symbol=fill.symbol, side=fill.side, qty=str(fill.qty), reason="a trade made outside allocd, booked to suspense")
+        rt.book.book(
+            outbox, adopt(f"foreign-cash:{fill.id}", CASH, -sign * fill.qty * fill.price, fill.at, memo="a trade made outside allocd")
+        )
+        log.warning(
+            "order.adopted", symbol=fill.symbol, side=fill.side, qty=str(fill.qty), reason="a trade made outside allocd, booked to suspense"
+        )
 
 
 def _is_complete(order: OpenOrder) -> bool:
@@ -232,9 +238,15 @@ def _tell(rt: Runtime, outbox: Outbox, settled: list[OpenOrder]) -> None:
             slip = float(average / order.decision_price - 1) * sign
             rt.metrics.observe("allocd_order_slippage_ratio", slip, side=order.side)
             log.info(
-                "order.filled", order_id=order.client_order_id, symbol=order.symbol, side=order.side, qty=str(order.recorded),
-                price=str(round(average, 4)), status=order.status, slippage=round(slip, 6),
-            )  # fmt: skip
+                "order.filled",
+                order_id=order.client_order_id,
+                symbol=order.symbol,
+                side=order.side,
+                qty=str(order.recorded),
+                price=str(round(average, 4)),
+                status=order.status,
+                slippage=round(slip, 6),
+            )
         else:
             log.info("order.expired", order_id=order.client_order_id, symbol=order.symbol, status=order.status, reason=order.reason)
     rt.metrics.set("allocd_orders_open", len(rt.book.orders))
@@ -245,7 +257,11 @@ def reconcile(rt: Runtime) -> tuple[Break, ...]:
     """Hold the ledger against the broker's account; differences are recorded and block their symbol."""
     ledger = rt.book.ledger
     found = compare(
-        ledger.account_cash(), ledger.account_positions(), rt.broker.account(), rt.broker.positions(), tolerance=Tolerance(qty=Decimal("1e-9"))
+        ledger.account_cash(),
+        ledger.account_positions(),
+        rt.broker.account(),
+        rt.broker.positions(),
+        tolerance=Tolerance(qty=Decimal("1e-9")),
     )
     now = rt.clock.now()
     before = {(r["kind"], r["symbol"], r["ledger"], r["broker"]) for r in rt.db.rows("breaks_open")}

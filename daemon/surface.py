@@ -13,7 +13,7 @@ from daemon.schedule import Job, occurrences
 from daemon.store.datasets import stats
 from daemon.store.errors import StoreError
 from daemon.store.postgres import Database
-from daemon.store.rows import Row
+from daemon.store.queries import Row
 from execution.sleeves import CASH
 from scrapers.base import Dataset
 from strategies.base import Strategy

@@ -101,9 +101,8 @@ def import_files(settings: Settings, name: str, paths: list[Path], as_json_: boo
     if as_json_:
         print(json.dumps({**result, "fetched": counts.fetched, "rejected_by_reason": done.rejected_by_reason}, indent=2))
         return
-    OUT.print(
-        f"{name}: {counts.fetched:,} records: {counts.new:,} new, {counts.revised:,} revised, {counts.seen:,} seen, {counts.rejected:,} rejected"
-    )
+    told = ", ".join(f"{result[part]:,} {part}" for part in ("new", "revised", "seen", "rejected"))
+    OUT.print(f"{name}: {counts.fetched:,} records: {told}")
     for reason, number in done.rejected_by_reason.items():
         OUT.print(f"  rejected {number:>7,}  {reason}")
 

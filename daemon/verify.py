@@ -14,7 +14,7 @@ from daemon.readings import HISTORY_SESSIONS
 from daemon.shadow import ShadowMark
 from daemon.store.events import micros
 from daemon.store.postgres import Database
-from daemon.store.rows import Row
+from daemon.store.queries import Row
 from daemon.store.segments import Lake
 from daemon.store.view import Archive
 from daemon.verify_data import LakeUntil, last_ids

@@ -11,7 +11,7 @@ import numpy as np
 from daemon.decision import CycleInput, Decision
 from daemon.report_data import allocation_json
 from daemon.store.postgres import Database
-from daemon.store.rows import Row
+from daemon.store.queries import Row
 from execution.sleeves import CASH
 
 Table = dict[str, tuple[Any, ...]]

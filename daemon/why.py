@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from daemon.store.postgres import Database
-from daemon.store.rows import Row, versions_by_identity
+from daemon.store.queries import Row
+from daemon.store.rows import versions_by_identity
 from daemon.why_evidence import add_up, derived_evidence, plain, recorded_evidence
 from daemon.why_text import render
 from daemon.why_warm_up import Rederive, rederiver

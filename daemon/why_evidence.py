@@ -8,7 +8,8 @@ from typing import Any
 
 from daemon.store.panel import RANK
 from daemon.store.postgres import Database
-from daemon.store.rows import Row, versions_by_identity, versions_by_key
+from daemon.store.queries import Row
+from daemon.store.rows import versions_by_identity, versions_by_key
 from daemon.store.view import BARS
 from scrapers.base import Dataset
 from strategies.base import Targets

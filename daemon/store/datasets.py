@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 from psycopg import Connection, sql
 
-from daemon.store.held import Row
 from daemon.store.postgres import Database
+from daemon.store.queries import Row
 from scrapers.base import Batch, Dataset, Reject
 
 SORT_MEMORY = "128MB"
@@ -71,7 +71,7 @@ def ensure_table(db: Database, dataset: Dataset) -> None:
             )
         }
         if not have:
-            body = sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(c), sql.SQL(t)) for c, t in wanted.items())  # type: ignore[arg-type]
+            body = sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(c), sql.SQL(t)) for c, t in wanted.items())
             connection.execute(
                 sql.SQL(
                     "CREATE TABLE {} (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, row_key uuid NOT NULL, row_hash uuid NOT NULL,"
@@ -80,9 +80,7 @@ def ensure_table(db: Database, dataset: Dataset) -> None:
             )
             connection.execute(sql.SQL("CREATE INDEX ON {} (row_key, known_at)").format(table))
         for name in [c for c in wanted if have and c not in have]:
-            connection.execute(
-                sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(table, sql.Identifier(name), sql.SQL(wanted[name]))  # type: ignore[arg-type]
-            )
+            connection.execute(sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(table, sql.Identifier(name), sql.SQL(wanted[name])))
 
 
 def append(db: Database, dataset: Dataset, batch: Batch, fetched_at: datetime) -> Counts:
@@ -104,7 +102,7 @@ def append(db: Database, dataset: Dataset, batch: Batch, fetched_at: datetime) -
 def _stage(connection: Connection[Row], dataset: Dataset, rows: pa.Table) -> None:
     """Copy rows to a temporary table, numbered by `n`. Instants travel without their zone, which both sides know to be UTC."""
     types_ = {"n": "bigint", **columns(dataset), "event_at": "timestamptz", "known_at": "timestamptz"}
-    body = sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(t)) for n, t in types_.items())  # type: ignore[arg-type]
+    body = sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(t)) for n, t in types_.items())
     connection.execute("DROP TABLE IF EXISTS pg_temp.staged")
     connection.execute(sql.SQL("CREATE TEMP TABLE staged ({})").format(body))
     buffer = io.BytesIO()

@@ -14,9 +14,9 @@ from typing import Any
 
 from psycopg import Connection, sql
 
+from daemon.store.queries import Row
 from daemon.store.queries import sql as named
 
-Row = dict[str, Any]
 Rows = list[Sequence[Any]]
 
 WRITTEN = re.compile(r"\b(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM|COPY)\s+(\w+)", re.IGNORECASE)

@@ -13,8 +13,8 @@ from psycopg.types.json import JsonbDumper
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from daemon.store.errors import DatabaseTooNew, DatabaseUnreachable, StorageFull
-from daemon.store.held import HeldConnection, Row, copy_rows
-from daemon.store.queries import migrations
+from daemon.store.held import HeldConnection, copy_rows
+from daemon.store.queries import Row, migrations
 from daemon.store.queries import sql as named
 
 Commit = Literal["transaction", "session"]
@@ -255,4 +255,5 @@ def _unreachable(info: str, error: Exception) -> str:
     parts = conninfo_to_dict(info)
     where = f"host {parts.get('host', 'localhost')!r} port {parts.get('port', 5432)} database {parts.get('dbname', '')!r}"
     reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-    return f"PostgreSQL at {where} did not accept a connection: {reason}. Check PG_URI and that the server runs, or unset PG_URI to use the embedded one"
+    advice = "Check PG_URI and that the server runs, or unset PG_URI to use the embedded one"
+    return f"PostgreSQL at {where} did not accept a connection: {reason}. {advice}"

@@ -2,7 +2,10 @@
 
 from functools import cache
 from pathlib import Path
-from typing import LiteralString, cast
+from typing import Any, LiteralString
+
+Row = dict[str, Any]
+"""A row of a query, by column."""
 
 SQL_DIR = Path(__file__).parent / "sql"
 
@@ -19,7 +22,7 @@ def all_queries() -> dict[str, LiteralString]:
         text = "\n".join(line for line in body.splitlines() if not line.startswith("--")).strip()
         if name.strip() in found or not text:
             raise ValueError(f"queries.sql: {name.strip()!r} is empty or stands twice")
-        found[name.strip()] = cast(LiteralString, text)
+        found[name.strip()] = text
     return found
 
 
@@ -31,4 +34,4 @@ def sql(name: str) -> LiteralString:
 def migrations() -> list[tuple[int, str, LiteralString]]:
     """Versioned migrations in order: (version, file name, text)."""
     files = sorted((SQL_DIR / "migrations").glob("[0-9]*.sql"))
-    return [(int(f.name.split("_")[0]), f.name, cast(LiteralString, f.read_text())) for f in files]
+    return [(int(f.name.split("_")[0]), f.name, f.read_text()) for f in files]

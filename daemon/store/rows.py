@@ -8,9 +8,8 @@ from psycopg import sql
 
 from daemon.store.datasets import columns
 from daemon.store.postgres import Database
+from daemon.store.queries import Row
 from scrapers.base import Dataset
-
-Row = dict[str, Any]
 
 
 def table_exists(db: Database, dataset: Dataset) -> bool:

@@ -214,12 +214,12 @@ class View:
             found: dict[str, list[Action]] = {}
             frame = self.events("corporate_actions")
             today = np.datetime64(_new_york_date(self.asof), "D")
-            for row in frame.itertuples(index=False):
-                ex_date = np.datetime64(row.ex_date, "D")
-                value = row.ratio if row.kind == "split" else row.amount_usd
-                if ex_date <= today and value is not None and value > 0:
-                    place = int(np.searchsorted(self._archive.sessions, ex_date))
-                    found.setdefault(row.symbol, []).append(Action(kind=row.kind, ex_session=place, value=float(value)))
+            values = np.where(frame["kind"] == "split", frame["ratio"], frame["amount_usd"]).astype(np.float64)
+            days = frame["ex_date"].to_numpy().astype("datetime64[D]")
+            places = np.searchsorted(self._archive.sessions, days)
+            for i in np.flatnonzero((days <= today) & (values > 0)).tolist():
+                action = Action(kind=str(frame["kind"].iat[i]), ex_session=int(places[i]), value=float(values[i]))
+                found.setdefault(str(frame["symbol"].iat[i]), []).append(action)
             self._raw_actions = found
         return self._raw_actions
 

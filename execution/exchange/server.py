@@ -327,5 +327,5 @@ def serve(app: FastAPI, host: str, port: int, on_ready: Callable[[int], None], *
     """
     with _listener(host, port) as listener:
         bound = int(listener.getsockname()[1])
-        config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=5)
+        config = uvicorn.Config(app, log_config=None, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=5)
         _Server(config, lambda: on_ready(bound), stop).run(sockets=[listener])

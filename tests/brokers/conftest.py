@@ -65,7 +65,9 @@ def world() -> Venue:
 @contextmanager
 def served(venue: Venue) -> Iterator[str]:
     """The exchange on a free port of loopback, until the block ends."""
-    config = uvicorn.Config(create_app(venue, key="key", secret="secret"), port=0, log_level="warning", lifespan="off", ws="none")
+    config = uvicorn.Config(
+        create_app(venue, key="key", secret="secret"), port=0, log_config=None, log_level="warning", lifespan="off", ws="none"
+    )
     server = _Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -41,7 +41,7 @@ def world() -> World:
 @pytest.fixture(scope="module")
 def base_url(world: World) -> Iterator[str]:
     app = create_app(world, now=lambda: times.day_after(world.sessions[-1]))
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off", ws="none"))
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, log_level="error", lifespan="off", ws="none"))
     thread = threading.Thread(target=server.run)
     thread.start()
     deadline = time.monotonic() + 20

@@ -267,7 +267,7 @@ class Daemon:
             runner.resume(row["job"], row["scheduled_at"])
 
     def _ready(self, rt: Runtime, surface: Surface, jobs: Sequence[Job]) -> None:
-        surface.ready, surface.phase = True, "running"
+        surface.ready, surface.ready_at, surface.phase = True, rt.clock.now(), "running"
         self._set_standing_metrics(rt, jobs)
         now = rt.clock.now()
         upcoming = sorted(

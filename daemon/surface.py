@@ -9,7 +9,7 @@ from typing import Any, Literal
 from daemon.calendar import Calendar
 from daemon.dashboard.snapshot import CycleRow, DatasetRow, JobRow, OrderRow, PositionRow, SleeveRow, Snapshot
 from daemon.runtime import Runtime
-from daemon.schedule import Job, occurrences
+from daemon.schedule import TICK, Job, occurrences
 from daemon.store.datasets import stats
 from daemon.store.errors import StoreError
 from daemon.store.postgres import Database
@@ -31,6 +31,7 @@ class Surface:
         self.rt: Runtime | None = None
         self.jobs: Sequence[Job] = ()
         self.ready = False
+        self.ready_at: datetime | None = None
         self.phase = "starting"
         self._cached: tuple[float, Snapshot] | None = None
         self._datasets: tuple[object, list[DatasetRow]] = (None, [])
@@ -42,11 +43,7 @@ class Surface:
         metrics, now = self.rt.metrics, self.rt.clock.now()
         metrics.set("allocd_ready", float(self.ready))
         metrics.set("allocd_market_open", float(self.rt.calendar.is_open(now)))
-        for job in self.jobs:
-            upcoming = next(occurrences(job.anchor, self.rt.calendar, now, now + timedelta(days=14)), None)
-            if upcoming is not None:
-                metrics.set("allocd_job_next_run_timestamp_seconds", upcoming.timestamp(), job=job.name)
-                metrics.set("allocd_job_due_timestamp_seconds", upcoming.timestamp() + job.deadline_s, job=job.name)
+        self._set_job_times(self.rt, now)
         for name, (up, _) in self.components().items():
             metrics.set("allocd_component_up", float(up), component=name)
             if name == "postgres":
@@ -56,6 +53,17 @@ class Surface:
             if isinstance(row["latest"], datetime):
                 metrics.set("allocd_data_latest_timestamp_seconds", row["latest"].timestamp(), dataset=row["name"])
         return metrics.exposition()
+
+    def _set_job_times(self, rt: Runtime, now: datetime) -> None:
+        """When each job runs next, and by when it owes its next success: that moves on only once the work was done."""
+        done = {r["job"]: r["scheduled_at"] for r in rt.db.rows("job_last_success")}
+        for job in self.jobs:
+            upcoming = _next(job, rt.calendar, now)
+            owed = _next(job, rt.calendar, done.get(job.name, self.ready_at or now) + TICK) if job.ledgered else None
+            if upcoming is not None:
+                rt.metrics.set("allocd_job_next_run_timestamp_seconds", upcoming.timestamp(), job=job.name)
+            if owed is not None:
+                rt.metrics.set("allocd_job_due_timestamp_seconds", owed.timestamp() + job.deadline_s, job=job.name)
 
     def _dataset_rows(self, rt: Runtime) -> list[DatasetRow]:
         """Counting rows is slow on large tables: it is done again only after something was fetched, and once a virtual day."""
@@ -117,6 +125,10 @@ class Surface:
         )
         self._cached = (time.monotonic(), snapshot)
         return snapshot
+
+
+def _next(job: Job, calendar: Calendar, after: datetime) -> datetime | None:
+    return next(occurrences(job.anchor, calendar, after, after + timedelta(days=14)), None)
 
 
 def _probe(db: Database) -> tuple[bool, str]:
@@ -281,7 +293,7 @@ def _jobs(db: Database, jobs: Sequence[Job], calendar: Calendar, at: datetime) -
             name=job.name,
             last=ran[job.name]["finished_at"] if job.name in ran else None,
             outcome=ran[job.name]["status"] if job.name in ran else None,
-            next=next(occurrences(job.anchor, calendar, at, at + timedelta(days=14)), None),
+            next=_next(job, calendar, at),
         )
         for job in jobs
     ]

@@ -30,6 +30,9 @@ ON CONFLICT (job, scheduled_at) DO NOTHING
 -- name: job_last_scheduled
 SELECT max(scheduled_at) AS scheduled_at FROM job_runs WHERE job = %(job)s
 
+-- name: job_last_success
+SELECT job, max(scheduled_at) AS scheduled_at FROM job_runs WHERE status IN ('success', 'skipped') GROUP BY job
+
 -- name: job_latest
 SELECT DISTINCT ON (job) job, scheduled_at, run_id, status, started_at, finished_at, detail
 FROM job_runs ORDER BY job, scheduled_at DESC

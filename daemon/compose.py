@@ -80,6 +80,7 @@ def http_client(settings: Settings, clock: Clock, metrics: Metrics, *, twin_url:
         credentials=credentials,
         routes=dict.fromkeys(TWIN_ROUTES, twin_url) if twin_url else {},
         on_request=_observe(metrics),
+        on_retry=lambda source: metrics.inc("allocd_scraper_retries_total", source=source),
     )
 
 
@@ -114,14 +115,17 @@ def _sandbox_credentials() -> dict[str, dict[str, str]]:
     }
 
 
-def broker(key: str, secret: str, base_url: str, metrics: Metrics) -> AlpacaBroker:
+def broker(key: str, secret: str, base_url: str, metrics: Metrics, clock: Clock) -> AlpacaBroker:
     """The Alpaca gateway. Raises StartRefused for a host that is neither the paper host nor loopback."""
 
     def on_call(endpoint: str, code: str, seconds: float) -> None:
         label = endpoint if endpoint in ("account", "activities", "assets", "calendar", "clock", "orders", "positions") else "other"
         metrics.inc("allocd_broker_requests_total", endpoint=label, code=code if code in ("2xx", "3xx", "4xx", "429", "5xx") else "error")
         metrics.observe("allocd_broker_request_duration_seconds", seconds, endpoint=label)
-        metrics.set("allocd_broker_up", float(code in ("2xx", "3xx", "4xx")))
+        answered = code in ("2xx", "3xx", "4xx")
+        metrics.set("allocd_broker_up", float(answered))
+        if answered:
+            metrics.set("allocd_broker_last_success_timestamp_seconds", clock.now().timestamp())
 
     try:
         return AlpacaBroker(key, secret, base_url, on_call=on_call)

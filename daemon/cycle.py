@@ -1,7 +1,8 @@
 """The cycle: gather what is known, decide purely, record the decision with its orders in one transaction, then send."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -22,6 +23,7 @@ from daemon.store.events import micros
 from daemon.store.postgres import Database
 from execution.planning import SleeveState
 from execution.sleeves import transfer
+from strategies.base import Targets
 
 log = get_logger("cycle")
 
@@ -117,7 +119,7 @@ class Cycles:
             self._warm_up(memory, session)
         view = rt.archive.view(at)
         given = self._gather(memory, session, at)
-        decision = decide(given, view, memory.history, rt.strategies, rt.calendar, attempt)
+        decision = decide(given, view, memory.history, rt.strategies, rt.calendar, self._attempt)
         with bound(cycle_id=given.cycle_id):
             with rt.book.changing():
                 with rt.db.transaction():
@@ -133,6 +135,14 @@ class Cycles:
             "sent": sent,
             "why": decision.reason,
         }
+
+    def _attempt(self, name: str, call: Callable[[], Targets]) -> Targets | str:
+        """Run a strategy contained and timed."""
+        begin = time.perf_counter()
+        try:
+            return attempt(name, call)
+        finally:
+            self._rt.metrics.set("allocd_strategy_last_duration_seconds", time.perf_counter() - begin, strategy=name)
 
     def _gather(self, memory: Memory, session: date, at: datetime) -> CycleInput:
         rt, settings = self._rt, self._rt.settings

@@ -2,6 +2,7 @@
 
 import errno
 import secrets
+import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -37,6 +38,7 @@ class JobRunner:
 
     def __init__(self, db: Database, clock: Clock, metrics: Metrics, *, strict: bool = False) -> None:
         self._strict = strict
+        self._running, self._counting = 0, threading.Lock()
         self._works: dict[str, Work] = {}
         self._patience_s: dict[str, float] = {}
         self._db = db
@@ -66,6 +68,7 @@ class JobRunner:
         if ledgered and not self._claim(query, name, at, run_id, started):
             return "claimed"  # another run has it
         self._metrics.set("allocd_job_running", 1, job=name)
+        self._count_running(+1)
         begin = time.perf_counter()
         with bound(run_id=run_id):
             outcome, detail = self._contained(name, at, work)
@@ -116,6 +119,7 @@ class JobRunner:
     def _unforeseen(self, name: str, at: datetime, error: Exception) -> tuple[str, dict[str, Any]]:
         if self._strict:
             raise error
+        self._metrics.inc("allocd_unhandled_exceptions_total", component="scheduler")
         log.exception("job.failed", job=name, planned_at=at, error_type=type(error).__name__)
         return "failed", {"error_type": type(error).__name__, "error": str(error)[:500]}
 
@@ -127,11 +131,17 @@ class JobRunner:
 
     def _account(self, name: str, outcome: str, seconds: float, started: datetime, at: datetime) -> None:
         self._metrics.set("allocd_job_running", 0, job=name)
+        self._count_running(-1)
         self._metrics.inc("allocd_job_runs_total", job=name, outcome=outcome)
         self._metrics.observe("allocd_job_duration_seconds", seconds, job=name)
         self._metrics.observe("allocd_scheduler_lag_seconds", max(0.0, (started - at).total_seconds()))
         if outcome == "success":
             self._metrics.set("allocd_job_last_success_timestamp_seconds", self._clock.now().timestamp(), job=name)
+
+    def _count_running(self, change: int) -> None:
+        with self._counting:
+            self._running += change
+            self._metrics.set("allocd_scheduler_running_jobs", self._running)
 
     def missed(self, job: Job, at: datetime) -> None:
         """Record an occurrence that will not be run."""

@@ -28,7 +28,7 @@ from daemon.logging import configure, get_logger, register_secret, set_level
 from daemon.metrics import Metrics
 from daemon.outside import Outside, alpaca_world, sandbox_world
 from daemon.runtime import Runtime
-from daemon.schedule import Job, LiveScheduler, occurrences, walk
+from daemon.schedule import WORKERS, Job, LiveScheduler, occurrences, walk
 from daemon.settle import open_account, settle
 from daemon.store.errors import StorageFull
 from daemon.surface import Surface
@@ -84,7 +84,11 @@ class Daemon:
         self._configure_log()
         self._take_signals()
         surface = self._surface(started_at)
-        http = HttpServer(create_app(surface, hosts=[self.settings.listen_host]), self.settings.listen_host, self.settings.listen_port)
+        http = HttpServer(
+            create_app(surface, hosts=[self.settings.listen_host], on_request=surface.observe, on_refused=surface.refused),
+            self.settings.listen_host,
+            self.settings.listen_port,
+        )
         installation = self._installation()
         try:
             installation.lock()
@@ -127,9 +131,13 @@ class Daemon:
     def _configure_log(self) -> None:
         as_json = self.settings.log_json == "true" or (self.settings.log_json == "auto" and not sys.stdout.isatty())
         base = {"mode": "SANDBOX SYNTHETIC" if self.sandbox else "PAPER", "version": compose.code_version()}
-        configure(json=as_json, level=self.settings.log_level, base=base, now=SystemClock().now)
+        configure(json=as_json, level=self.settings.log_level, base=base, now=SystemClock().now, on_line=self._count_line)
         for secret in self.settings.secrets():
             register_secret(secret)
+
+    def _count_line(self, level: str) -> None:
+        if self.metrics is not None:
+            self.metrics.inc("allocd_log_messages_total", level=level)
 
     def _take_signals(self) -> None:
         signal.signal(signal.SIGTERM, self._on_stop)
@@ -190,7 +198,7 @@ class Daemon:
         self._phase(surface, "starting the outside world" if self.sandbox else "connecting to the broker")
         outside = self._outside = self._connect()
         clock = self._clock = outside.clock
-        broker = compose.broker(outside.key, outside.secret, outside.broker_url, metrics)
+        broker = compose.broker(outside.key, outside.secret, outside.broker_url, metrics, clock)
         http = compose.http_client(self.settings, clock, metrics, twin_url=outside.twin_url)
         rt = compose.runtime(
             self.settings,
@@ -281,6 +289,7 @@ class Daemon:
         metrics.set("allocd_trading_mode", 1, mode="paper")
         metrics.set("allocd_trading_mode", 0, mode="live")
         metrics.set("allocd_sandbox", float(self.sandbox))
+        metrics.set("allocd_scheduler_worker_limit", 1 if self.paced else WORKERS)
         metrics.set("allocd_db_schema_version", rt.db.schema_version(), store="postgres")
         metrics.set("allocd_db_size_bytes", rt.db.size_bytes(), store="postgres")
         for scope in ("operator", "risk", "system"):

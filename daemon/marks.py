@@ -37,6 +37,7 @@ def _mark(rt: Runtime, at: datetime, view: View) -> dict[str, Any]:
         row = _row(rt, session, at, view, prices, sum(v["nav_usd"] for v in values.values()))
         if not rt.db.count("nav_add", **row):
             return {"session": session.isoformat(), "nav_usd": row["nav_usd"]}
+        rt.db.run("meta_set", key="contributed", value={unit: str(amount) for unit, amount in sorted(_contributed(rt).items())})
         rt.db.copy(
             "copy_sleeve_marks",
             [
@@ -85,16 +86,14 @@ def _values(rt: Runtime, prices: dict[str, Decimal]) -> dict[str, dict[str, floa
 
 def _row(rt: Runtime, session: date, at: datetime, view: View, prices: dict[str, Decimal], nav: float) -> dict[str, Any]:
     last = rt.db.row("nav_last")
-    contributed = -float(rt.book.ledger.counterparty("equity").get(CASH, Decimal(0)))
-    before = rt.db.row("meta_get", key="contributed")
-    flow = contributed - (float(before["value"]) if before else 0.0)
-    if flow or before is None:
-        rt.db.run("meta_set", key="contributed", value=repr(contributed))
+    flow = _flow(rt, prices)
     base = (last["nav_usd"] if last else 0.0) + flow
     held = [float(q * prices.get(s, Decimal(0))) for s, q in rt.book.ledger.account_positions().items()]
     returns = asset_returns(view, [rt.settings.benchmark], sessions=1).to_numpy()
     step = float(returns[-1, 0]) if returns.size and np.isfinite(returns[-1, 0]) else 0.0
     level = last["benchmark"] if last and last["benchmark"] is not None else 1.0
+    if base > 0:
+        rt.metrics.set("allocd_portfolio_daily_return_ratio", nav / base - 1.0)
     return {
         "session": session,
         "at": at,
@@ -108,16 +107,31 @@ def _row(rt: Runtime, session: date, at: datetime, view: View, prices: dict[str,
     }
 
 
+def _flow(rt: Runtime, prices: dict[str, Decimal]) -> float:
+    """USD that came from outside since the last mark: cash, and shares found or traded by hand at their price of now."""
+    contributed, row, zero = _contributed(rt), rt.db.row("meta_get", key="contributed"), Decimal(0)
+    before = {unit: Decimal(amount) for unit, amount in row["value"].items()} if row else {}
+    changes = {unit: contributed.get(unit, zero) - before.get(unit, zero) for unit in contributed.keys() | before.keys()}
+    return float(sum(((Decimal(1) if unit == CASH else prices.get(unit, zero)) * change for unit, change in changes.items()), zero))
+
+
+def _contributed(rt: Runtime) -> dict[str, Decimal]:
+    return {unit: -amount for unit, amount in rt.book.ledger.counterparty("equity").items()}
+
+
 def _check_drawdown(rt: Runtime, at: datetime, row: dict[str, Any]) -> str:
     """Reduce at the drawdown limit; after its sessions a drawdown brake lifts, with the high-water mark starting anew."""
     anew = rt.db.row("meta_get", key="high_water_since")
     high = rt.db.row("nav_high_water", since=date.fromisoformat(anew["value"]) if anew else date.min)
-    drawdown = 1.0 - row["return_index"] / max(high["high"] if high and high["high"] else 0.0, row["return_index"])
+    peak = max(high["high"] if high and high["high"] else 0.0, row["return_index"])
+    drawdown = 1.0 - row["return_index"] / peak
+    if row["return_index"] > 0:
+        rt.metrics.set("allocd_portfolio_high_water_mark_usd", row["nav_usd"] * peak / row["return_index"])
     rt.metrics.set("allocd_risk_drawdown_ratio", drawdown)
     rt.metrics.set("allocd_risk_limit_utilization_ratio", drawdown / rt.settings.drawdown_halt_frac, limit="drawdown")
     last = rt.db.row("trading_state_last")
     state = last["state"] if last else "ACTIVE"
-    if state == "ACTIVE" and drawdown >= rt.settings.drawdown_halt_frac:
+    if state == "ACTIVE" and round(drawdown, 12) >= rt.settings.drawdown_halt_frac:
         reason = f"drawdown {drawdown:.1%} reached the limit of {rt.settings.drawdown_halt_frac:.1%}"
         rt.db.run("trading_state_add", at=at, state="REDUCING", actor="risk", reason=reason)
         log.error("trading.reduced", scope="risk", reason=reason)
@@ -138,6 +152,7 @@ def _has_waited(rt: Runtime, since: datetime, session: date) -> bool:
 
 def _tell(rt: Runtime, row: dict[str, Any], values: dict[str, dict[str, float]], state: str, unpriced: list[str]) -> None:
     rt.metrics.set("allocd_portfolio_nav_usd", row["nav_usd"])
+    rt.metrics.set("allocd_broker_clock_offset_seconds", (rt.broker.clock().timestamp - rt.clock.now()).total_seconds())
     rt.metrics.set("allocd_portfolio_cash_usd", row["cash_usd"])
     rt.metrics.set("allocd_portfolio_positions", len(rt.book.ledger.account_positions()))
     rt.metrics.set("allocd_portfolio_nav_timestamp_seconds", row["at"].timestamp())

@@ -145,7 +145,6 @@ _BROKER = (
         endpoint=("account", "activities", "assets", "calendar", "clock", "orders", "positions", "other"),
     ),
     _gauge("broker_last_success_timestamp_seconds", "Unix time of the last successful broker call."),
-    _gauge("broker_rate_limit_remaining", "Calls left in the rate-limit window."),
     _gauge("broker_clock_offset_seconds", "Broker clock minus local clock."),
     _gauge("market_open", "1 while the exchange is in its regular session."),
 )

@@ -1,5 +1,6 @@
 """Bring the book level with the broker: send what is intended, resolve what is unknown, record fills, reconcile."""
 
+import time
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -34,7 +35,7 @@ def open_account(rt: Runtime) -> None:
         rt.book.book(outbox, adopt(f"opening:{position.symbol}", position.symbol, position.qty, now, memo="found at first start"))
     with rt.db.transaction():
         rt.book.remember_until(now)
-        rt.book.opening_activities = {a.id for a in rt.broker.cash_activities(after=now - OVERLAP)}
+        rt.book.opening_activities = {a.id for a in _told_since(rt, now - OVERLAP)}
         rt.db.run("meta_set", key="opening", value={"activities": sorted(rt.book.opening_activities), "at": now.isoformat()})
         rt.book.save(outbox, rt.clock.now())
     log.info("ledger.opened", cash_usd=str(account.cash), positions=len(positions))
@@ -119,7 +120,9 @@ def send(rt: Runtime, order: OpenOrder, now: datetime) -> None:
     order.sent_at, order.changed = now, True
     try:
         rules.check(request)
+        begin = time.perf_counter()
         take(order, rt.broker.submit(request))
+        rt.metrics.observe("allocd_order_ack_duration_seconds", time.perf_counter() - begin)
         rt.metrics.inc("allocd_orders_submitted_total", side=order.side)
         log.info(
             "order.sent", order_id=order.client_order_id, symbol=order.symbol, side=order.side, qty=str(order.qty), status=order.status
@@ -178,16 +181,22 @@ def _poll(rt: Runtime) -> None:
 def _activities(rt: Runtime, outbox: Outbox) -> datetime | None:
     """Book executions and cash activities in time order; the newest instant seen."""
     assert rt.book.fills_until is not None, "open_account comes first"
-    since = rt.book.fills_until - OVERLAP
-    known = rt.book.opening_activities
-    events: list[Fill | CashActivity] = [f for f in rt.broker.fills(after=since) if f.id not in rt.book.fill_ids]
-    events += [a for a in rt.broker.cash_activities(after=since) if a.id not in known and not rt.book.ledger.applied(f"activity:{a.id}")]
+    told = {e.id: e for e in _told_since(rt, rt.book.fills_until - OVERLAP)}  # pages may overlap
+    events = [e for e in told.values() if not _is_booked(rt, e)]
     for event in sorted(events, key=lambda e: (e.at, e.id)):
         if isinstance(event, Fill):
             _book_fill(rt, outbox, event)
         else:
             rt.book.book(outbox, activity_transaction(event, rt.book.ledger.holders(event.symbol)))
     return max((e.at for e in events), default=None)
+
+
+def _told_since(rt: Runtime, since: datetime) -> list[Fill | CashActivity]:
+    return [*rt.broker.fills(after=since), *rt.broker.cash_activities(after=since)]
+
+
+def _is_booked(rt: Runtime, event: Fill | CashActivity) -> bool:
+    return event.id in rt.book.opening_activities or event.id in rt.book.fill_ids or rt.book.ledger.applied(f"activity:{event.id}")
 
 
 def _book_fill(rt: Runtime, outbox: Outbox, fill: Fill) -> None:
@@ -237,6 +246,8 @@ def _tell(rt: Runtime, outbox: Outbox, settled: list[OpenOrder]) -> None:
             sign = 1 if order.side == "buy" else -1
             slip = float(average / order.decision_price - 1) * sign
             rt.metrics.observe("allocd_order_slippage_ratio", slip, side=order.side)
+            if order.sent_at is not None:
+                rt.metrics.observe("allocd_order_fill_duration_seconds", (rt.clock.now() - order.sent_at).total_seconds())
             log.info(
                 "order.filled",
                 order_id=order.client_order_id,
@@ -251,6 +262,8 @@ def _tell(rt: Runtime, outbox: Outbox, settled: list[OpenOrder]) -> None:
             log.info("order.expired", order_id=order.client_order_id, symbol=order.symbol, status=order.status, reason=order.reason)
     rt.metrics.set("allocd_orders_open", len(rt.book.orders))
     rt.metrics.set("allocd_orders_uncertain", rt.book.uncertain())
+    oldest = min((o.sent_at for o in rt.book.orders.values() if o.sent_at is not None), default=None)
+    rt.metrics.set("allocd_orders_oldest_open_timestamp_seconds", oldest.timestamp() if oldest else 0.0)
 
 
 def reconcile(rt: Runtime) -> tuple[Break, ...]:

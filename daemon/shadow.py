@@ -117,10 +117,13 @@ def _session_returns(books: list[ShadowBook], view: DataView, sessions: int) -> 
 
 
 def _filled(values: Floats) -> Floats:
-    filled = values.copy()
+    """Gaps filled with the last value, each no longer than FILL_SESSIONS, however many sessions are read at once."""
+    filled, age = values.copy(), np.zeros(values.shape[1], dtype=np.intp)
     for i in range(1, len(filled)):
         gap = np.isnan(filled[i])
-        filled[i, gap] = filled[i - 1, gap]
+        age = np.where(gap, age + 1, 0)
+        fill = gap & (age <= FILL_SESSIONS)
+        filled[i, fill] = filled[i - 1, fill]
     return filled
 
 

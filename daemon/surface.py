@@ -19,6 +19,7 @@ from scrapers.base import Dataset
 from strategies.base import Strategy
 
 SNAPSHOT_LIFE_S = 1.0
+INGEST = "ingest."
 FRESH_SESSIONS, WEEKLY_FRESH_SESSIONS = 2, 7
 
 
@@ -48,6 +49,8 @@ class Surface:
             metrics.set("allocd_component_up", float(up), component=name)
             if name == "postgres":
                 metrics.set("allocd_db_up", float(up), store="postgres")
+        for state, number in self.rt.db.pool_connections().items():
+            metrics.set("allocd_db_pool_connections", number, state=state)
         for row in self._dataset_rows(self.rt):
             metrics.set("allocd_data_stored_rows", row["rows"], dataset=row["name"])
             if isinstance(row["latest"], datetime):
@@ -63,7 +66,10 @@ class Surface:
             if upcoming is not None:
                 rt.metrics.set("allocd_job_next_run_timestamp_seconds", upcoming.timestamp(), job=job.name)
             if owed is not None:
-                rt.metrics.set("allocd_job_due_timestamp_seconds", owed.timestamp() + job.deadline_s, job=job.name)
+                due = owed.timestamp() + job.deadline_s
+                rt.metrics.set("allocd_job_due_timestamp_seconds", due, job=job.name)
+                if job.name.startswith(INGEST):
+                    rt.metrics.set("allocd_data_due_timestamp_seconds", due, dataset=job.name.removeprefix(INGEST))
 
     def _dataset_rows(self, rt: Runtime) -> list[DatasetRow]:
         """Counting rows is slow on large tables: it is done again only after something was fetched, and once a virtual day."""
@@ -72,6 +78,19 @@ class Surface:
         if self._datasets[0] != key:
             self._datasets = (key, dataset_rows(rt.db, rt.datasets, rt.calendar, now))
         return self._datasets[1]
+
+    def observe(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count a request to the operator surface."""
+        if self.rt is not None:
+            verb = method if method in ("GET", "HEAD") else "other"
+            code = "429" if status == 429 else f"{status // 100}xx"
+            self.rt.metrics.inc("allocd_http_requests_total", route=route, method=verb, code=code)
+            self.rt.metrics.observe("allocd_http_request_duration_seconds", seconds, route=route)
+
+    def refused(self, reason: str) -> None:
+        """Count a refused request."""
+        if self.rt is not None:
+            self.rt.metrics.inc("allocd_http_auth_failures_total", reason=reason)
 
     def healthy(self) -> bool:
         """The process answers: nothing else is asked."""

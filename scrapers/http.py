@@ -71,6 +71,7 @@ class Http:
     options: limits. now, sleep: the injected clock, for rate limits, back-off and stamps. contact: goes into the User-Agent.
     hosts: the only hosts that may be asked, over https. credentials: headers by host, sent to that host alone.
     routes: official base URL -> loopback base URL, for local doubles of a service; credentials follow the official host.
+    on_retry: told the source before each further attempt.
     on_request: told (source, status class, seconds) after every attempt; classes are 2xx, 3xx, 4xx, 429, 5xx and error.
     """
 
@@ -85,13 +86,14 @@ class Http:
         credentials: Mapping[str, Mapping[str, str]] | None = None,
         routes: Mapping[str, str] | None = None,
         on_request: OnRequest | None = None,
+        on_retry: Callable[[str], None] | None = None,
     ) -> None:
         for target in (routes or {}).values():
             if not _is_loopback(target):
                 raise Blocked(f"route to {urlsplit(target).hostname}: only loopback addresses may stand in for a service")
         self._options, self._now, self._sleep = options, now, sleep
         self._hosts, self._credentials, self._routes = frozenset(hosts), dict(credentials or {}), dict(routes or {})
-        self._on_request = on_request
+        self._on_request, self._on_retry = on_request, on_retry
         self._limiter = RateLimiter(now=now, sleep=sleep)
         self._client = _client(options, contact)
 
@@ -107,6 +109,7 @@ class Http:
             stop=tenacity.stop_after_attempt(self._options.attempts),
             wait=self._pause,
             retry=tenacity.retry_if_exception(self._worth_another),
+            before_sleep=lambda _: self._on_retry(source) if self._on_retry else None,
             reraise=True,
         )
         try:

@@ -78,7 +78,6 @@ class BarPanel:
         self.fields = [np.full((len(sessions), 0), np.nan) for _ in FIELDS]
         self.first_known_us = np.empty(0, np.int64)
         self.last_session = np.empty(0, np.int64)
-        self.off_calendar = 0
         self._rivals: Ints = np.empty(0, np.int64)
         self._choice: tuple[tuple[bytes, bytes], Choice] | None = None
 
@@ -126,7 +125,6 @@ class BarPanel:
                 field[place, series] = values[part][known]
             np.minimum.at(self.first_known_us, series, rows.known_us[part][known])
             np.maximum.at(self.last_session, series, place)
-            self.off_calendar += int((~known).sum())
             self._next = stop
 
     def first_versions(self) -> tuple[list[Floats], Ints]:

@@ -236,6 +236,12 @@ class Database:
             connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(self.schema)))
             self.flush()
 
+    def pool_connections(self) -> dict[str, int]:
+        """Connections of the pool by state: idle, used, and requests waiting for one."""
+        stats = self._pool.get_stats()
+        idle = stats.get("pool_available", 0)
+        return {"idle": idle, "used": stats.get("pool_size", 0) - idle, "waiting": stats.get("requests_waiting", 0)}
+
     def size_bytes(self) -> int:
         """Bytes on disk of the database."""
         with self.connection() as connection:

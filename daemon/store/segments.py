@@ -84,7 +84,7 @@ class Lake:
             rows, last = self._sealed_rows(dataset.name)
         except SegmentCorrupt:
             rows, last = -1, 0
-        if rows == have["rows"] and last <= have["max_id"]:
+        if rows == have["rows"] and last == have["max_id"]:
             return "ok"
         if 0 <= rows < have["rows"] and last < have["max_id"] and self._below(db, dataset, last) == rows:
             return f"sealed {self.seal(db, dataset)} rows"

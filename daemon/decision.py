@@ -246,14 +246,15 @@ def decide(
         plan=planned,
         nav=nav,
         prices=prices,
-        reason=_told(given, reason),
+        reason=_told(given, evaluations, reason),
     )
     return _hashed(decision, given.session)
 
 
-def _told(given: CycleInput, reason: str) -> str:
+def _told(given: CycleInput, evaluations: Sequence[Evaluation], reason: str) -> str:
     if given.state == "ACTIVE":
-        return reason or "nothing due"
+        held = [e.sleeve for e in evaluations if e.outcome == "held"]
+        return reason or (f"held on stale data: {', '.join(held)}" if held else "nothing due")
     return f"{given.state}: {given.state_reason}" + (f"; {reason}" if reason and given.state == "REDUCING" else "")
 
 
@@ -286,6 +287,8 @@ def account_nav(holdings: Mapping[str, SleeveState], prices: Mapping[str, Decima
 def _why_act(given: CycleInput, evaluations: Sequence[Evaluation], view: View, prices: Mapping[str, Decimal], nav: Decimal) -> str:
     if any(e.outcome == "evaluated" for e in evaluations):
         return "due: " + ", ".join(e.sleeve for e in evaluations if e.outcome == "evaluated")
+    if not is_fresh(view):
+        return ""
     ramping = [s.name for s in given.sleeves if 0 < s.cycles < given.options.limits.ramp_sessions]
     if ramping and any(s.book.pending or s.book.weights for s in given.sleeves):
         return "ramping in: " + ", ".join(ramping)
@@ -381,7 +384,7 @@ def canonical_rows(decision: Decision, session: date) -> list[list[str]]:
     """The rows that the decision hash covers: (session, sleeve, symbol, target, side, quantity, type)."""
     day = session.isoformat()
     rows = [
-        [day, e.sleeve, str(symbol), f"{weight:.12f}", "", "", ""]
+        [day, e.sleeve, str(symbol), f"{round(weight, 12) + 0.0:.12f}", "", "", ""]
         for e in decision.evaluations
         if e.targets is not None
         for symbol, weight in sorted(e.targets.weights.items())

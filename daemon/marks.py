@@ -37,6 +37,7 @@ def _mark(rt: Runtime, at: datetime, view: View) -> dict[str, Any]:
         row = _row(rt, session, at, view, prices, sum(v["nav_usd"] for v in values.values()))
         if not rt.db.count("nav_add", **row):
             return {"session": session.isoformat(), "nav_usd": row["nav_usd"]}
+        rt.db.run("meta_set", key="closes", value={"at": at.isoformat(), "prices": {s: str(p) for s, p in prices.items()}})
         rt.db.run("meta_set", key="contributed", value={unit: str(amount) for unit, amount in sorted(_contributed(rt).items())})
         rt.db.copy(
             "copy_sleeve_marks",

@@ -9,8 +9,8 @@ from risk.base import Allocation
 
 
 def series_json(series: pd.Series) -> dict[str, float | None]:
-    """A Series by label; NaN becomes null."""
-    return {str(k): None if math.isnan(v) else float(v) for k, v in series.items()}
+    """A Series by label; NaN and infinities become null."""
+    return {str(k): finite(v) for k, v in series.items()}
 
 
 def finite(value: float) -> float | None:

@@ -100,6 +100,8 @@ class Service:
                 env=child_environment(),
                 cwd=self._directory,
             )
+        if self._child is not None:
+            self._child.poll()  # reaps one that has ended
         self._child = child
         until = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < until and not self._stopping.is_set():

@@ -213,8 +213,15 @@ def read_snapshot(
 
 
 def _prices(db: Database, cycle: Row | None) -> dict[str, float]:
-    """Latest known price by symbol, from fills and decision prices."""
-    return {r["symbol"]: float(r["price"]) for r in db.rows("latest_prices")} if cycle else {}
+    """Latest known price by symbol: the close of the last mark, or a fill or decision price after it."""
+    traded = db.rows("latest_prices") if cycle else []
+    prices = {r["symbol"]: float(r["price"]) for r in traded}
+    closes = db.row("meta_get", key="closes")
+    if closes is not None:
+        marked_at = datetime.fromisoformat(closes["value"]["at"])
+        newer = {r["symbol"] for r in traded if r["at"] > marked_at}
+        prices |= {symbol: float(price) for symbol, price in closes["value"]["prices"].items() if symbol not in newer}
+    return prices
 
 
 def _sleeves(db: Database, calendar: Calendar, strategies: Mapping[str, Strategy], balances: Sequence[Row]) -> list[SleeveRow]:

@@ -78,6 +78,10 @@ def _instant(value: datetime | date | None) -> str:
     return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else f"{value:%Y-%m-%d}"
 
 
+def _day(value: datetime | date | None) -> str:
+    return "–" if value is None else f"{value:%Y-%m-%d}"
+
+
 def _ago(value: datetime | None, at: datetime) -> str:
     if value is None:
         return "–"
@@ -94,7 +98,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(money=money, number=number, percent=percent, signed=signed, instant=_instant, ago=_ago)
+    environment.filters.update(money=money, number=number, percent=percent, signed=signed, instant=_instant, day=_day, ago=_ago)
     environment.globals.update(outcome_class=lambda name: _OUTCOMES.get(name, ""), status_class=lambda name: _STATUSES.get(name, ""))
     return environment
 

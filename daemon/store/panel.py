@@ -135,11 +135,13 @@ class BarPanel:
         fields = [np.full((len(self.sessions), len(self.names)), np.nan) for _ in FIELDS]
         begun = np.full(len(self.names), np.iinfo(np.int64).max)
         if self._rows is not None:
-            rows, known = self._rows, self._rows.session >= 0
-            place, series = rows.session[known][::-1], rows.series[known][::-1]
+            rows = self._rows
+            # A copy, because assignment through a reversed view goes through memory forwards and would let the last version win.
+            newest_first = np.flatnonzero(rows.session >= 0)[::-1].copy()
+            place, series = rows.session[newest_first], rows.series[newest_first]
             for field, values in zip(fields, rows.values, strict=True):
-                field[place, series] = values[known][::-1]
-            np.minimum.at(begun, series, rows.known_us[known][::-1])
+                field[place, series] = values[newest_first]
+            np.minimum.at(begun, series, rows.known_us[newest_first])
         return fields, begun
 
     def newest_session(self) -> date | None:

@@ -205,8 +205,10 @@ class View:
                 continue
             if action.kind == "split":
                 values[:stop, i] /= action.value
-            elif stop <= len(close) and close[stop - 1] > action.value:
-                values[:stop, i] *= 1.0 - action.value / close[stop - 1]
+            elif stop < len(close):
+                before = _last_finite(close[:stop])
+                if before > action.value:
+                    values[:stop, i] *= 1.0 - action.value / before
 
     def _actions(self) -> dict[str, list[Action]]:
         """Splits and dividends effective by the session that asof belongs to, by symbol."""
@@ -263,6 +265,12 @@ class View:
         """The sleeve's tax lots."""
         kinds: Mapping[str, str] = {"symbol": "object", "acquired_at": "datetime64[us, UTC]", "qty": "float64", "basis_usd": "float64"}
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
+
+
+def _last_finite(values: Floats) -> float:
+    """The newest value there is; NaN without one."""
+    known = np.flatnonzero(np.isfinite(values))
+    return float(values[known[-1]]) if len(known) else np.nan
 
 
 def _new_york_date(at: datetime) -> date:

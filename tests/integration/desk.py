@@ -305,8 +305,8 @@ def open_desk(
     parts: dict[str, Any] = {"settings": config.load(WIDE | changes, env_file=None), "clock": clock, "calendar": CALENDAR}
     rt = Runtime(
         **parts, db=db, lake=lake, archive=Archive(lake, DATASETS.values(), CALENDAR), broker=wire, book=TradingBook(db),
-        metrics=metrics_for("desk-1", chosen, DATASETS, ANCHORS), strategies=chosen, params={name: {} for name in chosen}, datasets=DATASETS,
-        sources={}, http=None, settle_anchors=ANCHORS, id_prefix="desk", code_version="desk-1", sandbox=False,
+        metrics=metrics_for("desk-1", chosen, DATASETS, ANCHORS), strategies=chosen, params={name: {} for name in chosen},
+        datasets=DATASETS, sources={}, http=None, settle_anchors=ANCHORS, id_prefix="desk", code_version="desk-1", sandbox=False,
     )  # fmt: skip
     open_account(rt)
     return Desk(rt=rt, venue=venue, wire=wire, cycles=Cycles(rt))

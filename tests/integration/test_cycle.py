@@ -84,7 +84,11 @@ def test_a_cycle_killed_between_record_and_send_is_finished_by_the_next_process(
 def test_a_decision_from_memory_and_one_from_the_record_are_the_same(open_a_desk):
     moves = {("AAA", d): (100.0 + i, 100.5 + 2 * i) for i, d in enumerate(DAYS)}
     moves |= {("BBB", d): (50.0 - i / 4, 50.0 - i / 3) for i, d in enumerate(DAYS)}
-    targets = [{"a": {"AAA": 0.5, "BBB": 0.2}, "b": {"BBB": 0.6}}, {"a": {"AAA": 0.2}, "b": {"BBB": 0.3, "CCC": 0.3}}, {"a": {}, "b": {"AAA": 0.9}}]
+    targets = [
+        {"a": {"AAA": 0.5, "BBB": 0.2}, "b": {"BBB": 0.6}},
+        {"a": {"AAA": 0.2}, "b": {"BBB": 0.3, "CCC": 0.3}},
+        {"a": {}, "b": {"AAA": 0.9}},
+    ]
     recorded = []
     for restarts in (False, True):
         a, b = {}, {}

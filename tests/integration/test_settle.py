@@ -100,9 +100,9 @@ def test_a_partly_crossed_order_books_its_crossing_at_the_price_of_its_fill(open
 
 
 def test_an_order_that_the_broker_calls_a_duplicate_is_adopted(desk):
-    given = desk.record_intents(D0, {"AAA": {"a": "10"}})
+    desk.record_intents(D0, {"AAA": {"a": "10"}})
     desk.venue.submit(OrderRequest(client_order_id=ID0, symbol="AAA", side="buy", qty=Decimal(10)))
-    from_book = desk.rt.book.orders[given.cycle_id and ID0]
+    from_book = desk.rt.book.orders[ID0]
     desk.wire.order_by_client_id, seen = (lambda client_id: None), desk.wire.order_by_client_id
 
     def arrives_late(request):

@@ -323,7 +323,7 @@ SELECT DISTINCT e.dataset, e.row_key, min(c.at) AS used_at FROM evidence e JOIN 
 WHERE e.dataset <> 'bars_daily' GROUP BY e.dataset, e.row_key
 
 -- name: latest_prices
-SELECT DISTINCT ON (symbol) symbol, price FROM (
+SELECT DISTINCT ON (symbol) symbol, price, at FROM (
     SELECT symbol, price, at FROM fills
     UNION ALL SELECT symbol, decision_price, intended_at FROM orders
 ) p ORDER BY symbol, at DESC

@@ -321,7 +321,7 @@ def test_hostile_text_is_shown_as_text(result: ReplayResult) -> None:
 
 def test_a_sandbox_says_so_before_anything_else_and_a_replay_of_real_data_does_not(result: ReplayResult) -> None:
     synthetic = replace(result, sandbox=True)
-    assert re.search(r"<body>\s*<div class=\"banner\"[^>]*>Sandbox · Synthetic", render(synthetic, summarize(synthetic)))
+    assert re.search(r"<body>\s*<div class=\"banner\"[^>]*>SANDBOX · SYNTHETIC", render(synthetic, summarize(synthetic)))
     assert "Synthetic" not in render(result, summarize(result))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from scrapers import times
@@ -215,30 +215,30 @@ def test_events_of_an_empty_dataset_have_its_columns_and_no_rows(market: Market)
 
 def test_a_sleeves_own_state_is_handed_out_as_a_copy(market: Market) -> None:
     view = market.view(known_on(0)).for_sleeve(pd.Series({"A": 0.5}), pd.DataFrame({"qty": [1.0], "market_value_usd": [2.0]}, index=["A"]))
-    view.previous_targets()["A"] = 9.0
-    view.holdings().loc["A", "qty"] = 9.0
+    targets, holdings = view.previous_targets(), view.holdings()
+    targets["A"] = holdings.loc["A", "qty"] = 9.0
     assert view.previous_targets()["A"] == 0.5
     assert view.holdings().loc["A", "qty"] == 1.0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(
     st.lists(st.tuples(st.integers(0, 4), st.integers(0, 6), st.integers(1, 99)), min_size=1, max_size=12),
-    st.lists(st.integers(0, 6), min_size=1, max_size=6),
+    st.lists(st.integers(0, 6), min_size=1, max_size=3),
 )
 def test_an_archive_that_holds_the_future_shows_the_same_as_one_that_never_had_it(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, int, int]], instants: list[int]
 ) -> None:
     market = Market(tmp_path_factory.mktemp("lake"))
     for place, late, close in rows:
-        market.bar("A", place, float(close), known=known_on(place) + timedelta(days=late))
+        market.bar("A", place, float(close), adjustment="raw", known=known_on(place) + timedelta(days=late))
         market.dividend("A", place, close / 100, known_on(place) + timedelta(days=late))
     whole = market.archive()
     for late in instants:
         asof = times.new_york(SESSIONS[0], time(17)) + timedelta(days=late)
-        cut = market.archive(known_until=asof)
-        for name in ("close", "adj_close", "volume"):
-            seen, without = whole.view(asof).bars(name, 5), cut.view(asof).bars(name, 5)
-            pd.testing.assert_frame_equal(seen, without)
-        seen, without = whole.view(asof).events("corporate_actions"), cut.view(asof).events("corporate_actions")
-        pd.testing.assert_frame_equal(seen, without)
+        cut = market.archive(known_until=asof).view(asof)
+        seen = whole.view(asof)
+        pd.testing.assert_frame_equal(seen.events("corporate_actions"), cut.events("corporate_actions"))
+        assert seen.symbols == cut.symbols
+        for name in ("close", "adj_close", "volume") if seen.symbols else ():
+            pd.testing.assert_frame_equal(seen.bars(name, 5).dropna(), cut.bars(name, 5).dropna(), check_freq=False)

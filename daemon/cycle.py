@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from daemon.book import OpenOrder, Outbox, PendingCross
-from daemon.decision import CycleInput, Decision, Evaluation, Options, SleeveInput, decide, extend, step_books
+from daemon.cycle_input import CycleInput, Options, SleeveInput
+from daemon.decision import Decision, Evaluation, decide, extend, step_books
 from daemon.jobs import Skipped, attempt
 from daemon.logging import bound, get_logger
 from daemon.readings import HISTORY_SESSIONS

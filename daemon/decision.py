@@ -7,21 +7,21 @@ stored with the decision.
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import date, datetime
+from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from daemon.calendar import Calendar
+from daemon.cycle_input import CycleInput, SleeveInput
 from daemon.readings import HISTORY_SESSIONS, asset_returns, is_fresh, last_prices
 from daemon.shadow import ShadowBook, ShadowMark, roll
 from daemon.store.view import NO_HOLDINGS, View
-from execution.planning import Plan, PlanningOptions, SleeveState, plan
+from execution.planning import Plan, SleeveState, plan
 from risk.allocate import allocate
-from risk.base import Allocation, RiskLimits
+from risk.base import Allocation
 from risk.regime import volatility_ratio_delta
 from risk.var import historical_var
 from strategies.base import Strategy, Targets
@@ -32,127 +32,6 @@ BREACH_FACTOR = 1.1
 
 Attempt = Callable[[str, Callable[[], Targets]], Targets | str]
 """Run a strategy contained: its targets, or the reason why it failed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What of the settings bears on a decision."""
-
-    limits: RiskLimits
-    cost_frac: float
-    min_notional_usd: str
-    band_frac: float
-    qty_decimals: int
-    id_prefix: str
-    benchmark: str
-
-    def planning(self, whole_shares: Sequence[str]) -> PlanningOptions:
-        """As the planner wants it."""
-        return PlanningOptions(
-            min_notional_usd=Decimal(self.min_notional_usd),
-            band_frac=self.band_frac,
-            qty_decimals=self.qty_decimals,
-            whole_share_symbols=frozenset(whole_shares),
-            id_prefix=self.id_prefix,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SleeveInput:
-    """One strategy as the cycle found it. cycles: how many it has taken part in, for the ramp."""
-
-    name: str
-    params: Mapping[str, Any]
-    last_due: date | None
-    targets: Mapping[str, float]
-    book: ShadowBook
-    cycles: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CycleInput:
-    """Everything beside the data that a decision depends on."""
-
-    cycle_id: str
-    session: date
-    at: datetime
-    code_version: str
-    options: Options
-    sleeves: tuple[SleeveInput, ...]
-    holdings: Mapping[str, SleeveState]
-    previous_capital: Mapping[str, float]
-    state: str
-    state_reason: str
-    blocked: tuple[str, ...]
-    whole_shares: tuple[str, ...]
-    versions_known: Mapping[str, int]
-    history_hash: str
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values, exactly invertible."""
-        return {
-            "cycle_id": self.cycle_id,
-            "session": self.session.isoformat(),
-            "at": self.at.isoformat(),
-            "code_version": self.code_version,
-            "options": asdict(self.options),
-            "sleeves": [
-                {
-                    "name": s.name,
-                    "params": dict(s.params),
-                    "last_due": s.last_due and s.last_due.isoformat(),
-                    "targets": dict(s.targets),
-                    "book": s.book.as_json(),
-                    "cycles": s.cycles,
-                }
-                for s in self.sleeves
-            ],
-            "holdings": {
-                name: {"cash": str(state.cash), "positions": {k: str(q) for k, q in state.positions.items()}}
-                for name, state in self.holdings.items()
-            },
-            "previous_capital": dict(self.previous_capital),
-            "state": self.state,
-            "state_reason": self.state_reason,
-            "blocked": list(self.blocked),
-            "whole_shares": list(self.whole_shares),
-            "versions_known": dict(self.versions_known),
-            "history_hash": self.history_hash,
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "CycleInput":
-        """The inverse of `as_json`."""
-        options = data["options"]
-        return cls(
-            cycle_id=data["cycle_id"],
-            session=date.fromisoformat(data["session"]),
-            at=datetime.fromisoformat(data["at"]),
-            code_version=data["code_version"],
-            options=Options(**{**options, "limits": RiskLimits(**options["limits"])}),
-            sleeves=tuple(
-                SleeveInput(
-                    name=s["name"],
-                    params=s["params"],
-                    last_due=date.fromisoformat(s["last_due"]) if s["last_due"] else None,
-                    targets=s["targets"],
-                    book=ShadowBook.from_json(s["name"], s["book"]),
-                    cycles=s["cycles"],
-                )
-                for s in data["sleeves"]
-            ),
-            holdings={
-                name: SleeveState(cash=Decimal(h["cash"]), positions={k: Decimal(q) for k, q in h["positions"].items()})
-                for name, h in data["holdings"].items()
-            },
-            previous_capital=data["previous_capital"],
-            state=data["state"],
-            state_reason=data["state_reason"],
-            blocked=tuple(data["blocked"]),
-            whole_shares=tuple(data["whole_shares"]),
-            versions_known=data["versions_known"],
-            history_hash=data["history_hash"],
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,6 +168,8 @@ def _why_act(given: CycleInput, evaluations: Sequence[Evaluation], view: View, p
         return "due: " + ", ".join(e.sleeve for e in evaluations if e.outcome == "evaluated")
     if not is_fresh(view):
         return ""
+    if retired := [n for n in _retired(given) if given.holdings[n].positions]:
+        return "winding down: " + ", ".join(retired)
     ramping = [s.name for s in given.sleeves if 0 < s.cycles < given.options.limits.ramp_sessions]
     if ramping and any(s.book.pending or s.book.weights for s in given.sleeves):
         return "ramping in: " + ", ".join(ramping)
@@ -355,7 +236,7 @@ def _plan(given: CycleInput, allocation: Allocation, nav: Decimal, prices: Mappi
     capital = {str(name): float(c) for name, c in allocation.capital.items()}
     if given.state == "REDUCING":
         by_sleeve, capital = _only_reduced(given, by_sleeve, float(nav), prices), {}
-    retired = [name for name in given.holdings if name not in by_sleeve and name not in ("treasury", "suspense")]
+    retired = _retired(given)
     return plan(
         cycle_id=given.cycle_id,
         sleeves=given.holdings,
@@ -366,6 +247,12 @@ def _plan(given: CycleInput, allocation: Allocation, nav: Decimal, prices: Mappi
         options=given.options.planning(given.whole_shares),
         blocked=frozenset(given.blocked),
     )
+
+
+def _retired(given: CycleInput) -> list[str]:
+    """Sleeves with an account of their own whose strategy is no longer enabled."""
+    enabled = {s.name for s in given.sleeves}
+    return [name for name in given.holdings if name not in enabled and name not in ("treasury", "suspense")]
 
 
 def _only_reduced(

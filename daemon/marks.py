@@ -8,7 +8,7 @@ import numpy as np
 
 from daemon.book import Outbox
 from daemon.logging import get_logger
-from daemon.readings import asset_returns, last_prices
+from daemon.readings import last_prices
 from daemon.runtime import Runtime
 from daemon.settle import settle
 from daemon.store.view import View
@@ -90,9 +90,6 @@ def _row(rt: Runtime, session: date, at: datetime, view: View, prices: dict[str,
     flow = _flow(rt, prices)
     base = (last["nav_usd"] if last else 0.0) + flow
     held = [float(q * prices.get(s, Decimal(0))) for s, q in rt.book.ledger.account_positions().items()]
-    returns = asset_returns(view, [rt.settings.benchmark], sessions=1).to_numpy()
-    step = float(returns[-1, 0]) if returns.size and np.isfinite(returns[-1, 0]) else 0.0
-    level = last["benchmark"] if last and last["benchmark"] is not None else 1.0
     if base > 0:
         rt.metrics.set("allocd_portfolio_daily_return_ratio", nav / base - 1.0)
     return {
@@ -104,8 +101,22 @@ def _row(rt: Runtime, session: date, at: datetime, view: View, prices: dict[str,
         "net_frac": sum(held) / nav if nav else 0.0,
         "flow_usd": flow,
         "return_index": (last["return_index"] if last else 1.0) * (nav / base if base > 0 else 1.0),
-        "benchmark": level * (1.0 + step) if returns.shape[1] else None,
+        "benchmark": _benchmark_level(rt, view, session),
     }
+
+
+def _benchmark_level(rt: Runtime, view: View, session: date) -> float | None:
+    """Total-return level of the benchmark, 1 at the close before the first mark; None while it has no bar there."""
+    first = rt.db.row("nav_first")
+    start = first["session"] if first else session
+    base = np.datetime64(rt.calendar.previous_session(start), "us")
+    depth = rt.calendar.count(start, session) + 1
+    levels = view.bars("adj_close", depth, [rt.settings.benchmark])
+    known = levels.to_numpy()[:, 0] if levels.shape[1] else np.empty(0)
+    at = np.flatnonzero(np.isfinite(known))
+    if not len(at) or levels.index[at[0]].to_datetime64() > base:
+        return None
+    return float(known[at[-1]] / known[0])
 
 
 def _flow(rt: Runtime, prices: dict[str, Decimal]) -> float:

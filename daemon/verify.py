@@ -8,7 +8,8 @@ import pandas as pd
 
 from daemon.calendar import Calendar
 from daemon.cycle import empty_history, history_hash
-from daemon.decision import CycleInput, Decision, decide, extend
+from daemon.cycle_input import CycleInput
+from daemon.decision import Decision, decide, extend
 from daemon.jobs import attempt
 from daemon.readings import HISTORY_SESSIONS
 from daemon.shadow import ShadowMark

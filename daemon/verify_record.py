@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from daemon.decision import CycleInput, Decision
+from daemon.cycle_input import CycleInput
+from daemon.decision import Decision
 from daemon.report_data import allocation_json
 from daemon.store.postgres import Database
 from daemon.store.queries import Row

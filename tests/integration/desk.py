@@ -17,7 +17,8 @@ from daemon.book import TradingBook
 from daemon.calendar import Calendar
 from daemon.clock import VirtualClock
 from daemon.cycle import Cycles, apply, record
-from daemon.decision import CycleInput, Decision, Options
+from daemon.cycle_input import CycleInput, Options
+from daemon.decision import Decision
 from daemon.joblist import metrics_for
 from daemon.marks import mark
 from daemon.runtime import Runtime

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from daemon.cycle import empty_history
-from daemon.decision import CycleInput, Decision, Options, SleeveInput, canonical_rows, decide, extend
+from daemon.cycle_input import CycleInput, Options, SleeveInput
+from daemon.decision import Decision, canonical_rows, decide, extend
 from daemon.jobs import attempt
 from daemon.shadow import ShadowBook, ShadowMark
 from execution.planning import SleeveState

@@ -16,6 +16,8 @@ from scrapers.base import Dataset
 from strategies.base import Strategy
 
 CYCLE, MARK = "cycle", "mark"
+MARK_ANCHOR = "open+435m"
+"""16:45 New York, on half days too: archives date every bar as known from 16:20, whenever the session closed."""
 Work = Callable[[datetime], dict[str, Any] | None]
 
 
@@ -31,7 +33,7 @@ def build_jobs(rt: Runtime, runner: JobRunner, *, mark: Work | None = None) -> l
         runner.job(_settle_name(i), anchor, lambda at: settle(rt, at), ledgered=False, catch_up="skip")
         for i, anchor in enumerate(rt.settle_anchors)
     ]
-    jobs.append(runner.job(MARK, "close+45m", mark or (lambda at: mark_nav(rt, at)), catch_up="all"))
+    jobs.append(runner.job(MARK, MARK_ANCHOR, mark or (lambda at: mark_nav(rt, at)), catch_up="all"))
     return jobs
 
 

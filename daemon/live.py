@@ -24,7 +24,7 @@ from daemon.ingest import ingest
 from daemon.installation import Installation, prepare
 from daemon.joblist import build_jobs
 from daemon.jobs import JobRunner
-from daemon.logging import configure, get_logger, register_secret, set_level
+from daemon.logging import configure, get_logger, observe_lines, register_secret, set_level
 from daemon.metrics import Metrics
 from daemon.outside import Outside, alpaca_world, sandbox_world
 from daemon.runtime import Runtime
@@ -131,7 +131,7 @@ class Daemon:
     def _configure_log(self) -> None:
         as_json = self.settings.log_json == "true" or (self.settings.log_json == "auto" and not sys.stdout.isatty())
         base = {"mode": "SANDBOX SYNTHETIC" if self.sandbox else "PAPER", "version": compose.code_version()}
-        configure(json=as_json, level=self.settings.log_level, base=base, now=SystemClock().now, on_line=self._count_line)
+        configure(json=as_json, level=self.settings.log_level, base=base, now=SystemClock().now)
         for secret in self.settings.secrets():
             register_secret(secret)
 
@@ -195,6 +195,7 @@ class Daemon:
         strategies, params = compose.enabled(self.settings)
         settles = compose.PACED_SETTLES if self.paced else (f"every {self.settings.settle_interval_s}s in session",)
         metrics = self.metrics = compose.metrics_of(strategies, settles)
+        observe_lines(self._count_line)
         self._phase(surface, "starting the outside world" if self.sandbox else "connecting to the broker")
         outside = self._outside = self._connect()
         clock = self._clock = outside.clock
@@ -388,3 +389,4 @@ class Daemon:
         installation.close()
         drain_s = round(time.monotonic() - self._stop_asked_at, 3) if self._stop_asked_at else 0.0
         log.info("daemon.stopped", drain_s=drain_s)
+        observe_lines(None)

@@ -20,7 +20,7 @@ from structlog.contextvars import bound_contextvars, merge_contextvars
 from daemon.log_events import EVENTS
 from daemon.log_text import masked_json, masked_text, plain, register_secret
 
-__all__ = ["EVENTS", "Log", "UnknownEvent", "bound", "configure", "get_logger", "register_secret", "set_level"]
+__all__ = ["EVENTS", "Log", "UnknownEvent", "bound", "configure", "get_logger", "observe_lines", "register_secret", "set_level"]
 
 Fields = MutableMapping[str, Any]
 
@@ -124,6 +124,11 @@ def set_level(level: str) -> None:
     if level.lower() not in LEVELS:
         raise ValueError(f"log level {level!r} is none of {', '.join(LEVELS)}")
     _state.threshold = LEVELS[level.lower()]
+
+
+def observe_lines(observer: Callable[[str], None] | None) -> None:
+    """Tell `observer` the level of each line written from now on; None ends it."""
+    _state.on_line = observer
 
 
 def get_logger(component: str) -> Log:

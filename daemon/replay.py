@@ -1,5 +1,6 @@
 """Replay: the same jobs, in virtual time, over the stored rows as they were known, with the exchange in process."""
 
+import gc
 import hashlib
 import secrets
 import time
@@ -72,7 +73,7 @@ def replay(
     calendar = Calendar()
     archive = Archive(lake, datasets.values(), calendar, known_until=known_until)
     end = _check_range(archive, calendar, start, end)
-    with _scratch(conninfo) as db:
+    with _scratch(conninfo) as db, _rare_collection():
         prices = ArchivePrices(archive)
         rt = _runtime(settings, db, lake, archive, prices, calendar, datasets, strategies, params, start, end, code_version)
         tally = Tally()
@@ -92,6 +93,19 @@ def _check_range(archive: Archive, calendar: Calendar, start: date, end: date) -
     if last is None or last < start:
         raise StartRefused(f"the newest stored bar is of {last}, before --from {start}")
     return min(end, last)
+
+
+@contextmanager
+def _rare_collection() -> Iterator[None]:
+    """Collect cycles rarely: a replay keeps millions of rows in memory, and going through them again and again is slow."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 @contextmanager

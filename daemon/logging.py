@@ -190,7 +190,8 @@ def _console_line(fields: Fields) -> str:
     clock = plain(str(fields.get("ts", "")))[11:23]
     shown = {name: value for name, value in fields.items() if name not in _FIRST and name not in _state.base}
     pairs = " ".join(f"\x1b[2m{plain(name)}=\x1b[0m{plain(_short(value))}" for name, value in shown.items())
-    head = f"\x1b[2m{clock}\x1b[0m {_COLOURS.get(level, '')}{level:<8}\x1b[0m {plain(str(fields['event'])):<22} {pairs}"
+    mode = f" \x1b[33m{plain(str(fields['mode']))}\x1b[0m" if "mode" in fields else ""
+    head = f"\x1b[2m{clock}\x1b[0m{mode} {_COLOURS.get(level, '')}{level:<8}\x1b[0m {plain(str(fields['event'])):<22} {pairs}"
     lines = [head, *(f"    {plain(line)}" for line in str(trace).splitlines())]
     return masked_text("\n".join(lines))
 

@@ -34,7 +34,7 @@ from scrapers import DATASETS
 from scrapers.base import Dataset
 from strategies import CATALOG
 
-OUT, ERR = Console(highlight=False), Console(stderr=True, highlight=False)
+OUT, ERR = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False)
 DEGRADED, NOT_RUNNING = 3, 4
 SUMMARY_LINES = (
     *("sessions", "cycles", "orders", "fills", "nav_start_usd", "nav_end_usd", "cagr", "volatility", "sharpe", "max_drawdown"),

@@ -192,11 +192,11 @@ def test_hostile_text_stays_on_one_line_without_raw_control_characters(text: str
             assert only(stream)["sample"] == text
 
 
-def test_the_console_shows_time_level_event_and_fields_but_not_what_is_the_same_on_every_line() -> None:
+def test_the_console_shows_time_mode_level_event_and_fields_but_not_the_version_that_is_the_same_on_every_line() -> None:
     stream = written(as_json=False)
     log.warning("data.stale", dataset="vix", ratio=0.123456789)
     plain = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
-    assert plain.split() == ["14:30:05.123", "warning", "data.stale", "dataset=vix", "ratio=0.123457"]
+    assert plain.split() == ["14:30:05.123", "PAPER", "warning", "data.stale", "dataset=vix", "ratio=0.123457"]
 
 
 def test_warnings_of_libraries_come_out_in_our_form_and_their_chatter_does_not() -> None:

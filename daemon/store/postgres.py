@@ -260,6 +260,7 @@ def _first_line(error: Exception) -> str:
 def _unreachable(info: str, error: Exception) -> str:
     parts = conninfo_to_dict(info)
     where = f"host {parts.get('host', 'localhost')!r} port {parts.get('port', 5432)} database {parts.get('dbname', '')!r}"
-    reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    reason = next((line for line in lines if "failed: " in line), lines[-1])
     advice = "Check PG_URI and that the server runs, or unset PG_URI to use the embedded one"
     return f"PostgreSQL at {where} did not accept a connection: {reason}. {advice}"

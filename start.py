@@ -9,8 +9,13 @@ if sys.version_info < (3, 11):  # noqa: UP036  this line is for those that still
         "on Ubuntu 22.04: apt install python3.11 python3.11-venv"
     )
 
-import config
-from daemon.cli import main
+try:
+    import config
+    from daemon.cli import main
+except ModuleNotFoundError as missing:
+    sys.exit(
+        f"allocd: {missing.name} is not installed for {sys.executable}: use `make run`, or `make venv` and then .venv/bin/python start.py"
+    )
 
 if __name__ == "__main__":
     sys.exit(main(config.load))

@@ -306,7 +306,7 @@ def why(settings: Settings, symbol: str, at: datetime | None, as_json_: bool, sa
 
 def verify(settings: Settings, last: int | None, as_json_: bool, sandbox: bool | None) -> int:
     """Re-derive stored decisions, those of strategies that are switched off now included."""
-    with opened(settings, sandbox) as (installation, _is_sandbox):
+    with opened(settings, sandbox) as (installation, is_sandbox):
         db, lake = installation.database(pool_max=2), installation.lake()
         prepare(db, lake, DATASETS.values())
         verdicts = verify_decisions(db, lake, DATASETS, CATALOG, Calendar(), last=last, code_version=compose.code_version())
@@ -315,6 +315,8 @@ def verify(settings: Settings, last: int | None, as_json_: bool, sandbox: bool |
     if as_json_:
         print(json.dumps([dataclasses.asdict(v) for v in verdicts], indent=2, default=str))
         return DEGRADED if wrong else 0
+    if is_sandbox:
+        OUT.print("[yellow]SANDBOX SYNTHETIC[/yellow]")
     for verdict in wrong:
         OUT.print(f"{verdict.session}  DIFFERENT  " + escape("; ".join(verdict.differences)))
     for note in dict.fromkeys(n for v in verdicts for n in v.notes):

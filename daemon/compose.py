@@ -28,7 +28,6 @@ from strategies.base import Strategy
 from strategies.errors import StrategyError
 
 ALPACA_DATA_HOST, QUIVER_HOST = "data.alpaca.markets", "api.quiverquant.com"
-TWIN_ROUTES = ("https://api.quiverquant.com", "https://data.alpaca.markets", "https://cdn.cboe.com", "https://datahub.io")
 PACED_SETTLES = ("open+1m", "open+30m", "close+1m")
 
 
@@ -78,7 +77,7 @@ def http_client(settings: Settings, clock: Clock, metrics: Metrics, *, twin_url:
         contact=settings.contact,
         hosts=source_hosts(),
         credentials=credentials,
-        routes=dict.fromkeys(TWIN_ROUTES, twin_url) if twin_url else {},
+        routes={f"https://{host}": f"{twin_url}/{host}" for host in source_hosts()} if twin_url else {},
         on_request=_observe(metrics),
         on_retry=lambda source: metrics.inc("allocd_scraper_retries_total", source=source),
     )

@@ -23,6 +23,7 @@ def ingest(rt: Runtime, name: str) -> dict[str, Any]:
     backfill = known is None
     begin = now - rt.history if known is None else known["watermark"] - dataset.overlap
     assert dataset.fetch is not None
+    source = dataset.sources[0].name
     started, counts = time.perf_counter(), Counts()
     options = {**rt.sources[name](rt), "backfill": backfill}
     for batch in dataset.fetch(rt.http, begin, now, options):
@@ -30,9 +31,9 @@ def ingest(rt: Runtime, name: str) -> dict[str, Any]:
     with rt.db.transaction():
         rt.db.run("watermark_set", dataset=name, watermark=now, fetched_at=now)
     sealed = rt.lake.seal(rt.db, dataset)
-    rt.metrics.inc("allocd_scraper_rows_total", counts.new + counts.revised, source=name, result="stored")
-    rt.metrics.inc("allocd_scraper_rows_total", counts.seen, source=name, result="duplicate")
-    rt.metrics.inc("allocd_scraper_rows_total", counts.rejected, source=name, result="rejected")
+    rt.metrics.inc("allocd_scraper_rows_total", counts.new + counts.revised, source=source, result="stored")
+    rt.metrics.inc("allocd_scraper_rows_total", counts.seen, source=source, result="duplicate")
+    rt.metrics.inc("allocd_scraper_rows_total", counts.rejected, source=source, result="rejected")
     result = {"new": counts.new, "revised": counts.revised, "seen": counts.seen, "rejected": counts.rejected, "sealed": sealed}
     log.info("ingest.finished", dataset=name, since=begin, backfill=backfill, duration_s=round(time.perf_counter() - started, 3), **result)
     return result

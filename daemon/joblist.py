@@ -12,6 +12,7 @@ from daemon.metrics import Metrics
 from daemon.runtime import Runtime
 from daemon.schedule import Job
 from daemon.settle import settle
+from scrapers import SOURCES
 from scrapers.base import Dataset
 from strategies.base import Strategy
 
@@ -53,7 +54,7 @@ def metrics_for(
     """Metrics with the closed label sets of this installation."""
     installed = {
         "job": job_names(datasets, settle_anchors),
-        "source": sorted(datasets),
+        "source": sorted(SOURCES),
         "dataset": sorted(datasets),
         "strategy": sorted(strategies),
     }

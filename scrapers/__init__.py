@@ -7,7 +7,7 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from scrapers import sources
-from scrapers.base import Dataset
+from scrapers.base import Dataset, Source
 
 
 def _catalog() -> Mapping[str, Dataset]:
@@ -19,10 +19,21 @@ def _catalog() -> Mapping[str, Dataset]:
 DATASETS = _catalog()
 
 
+def _sources() -> Mapping[str, Source]:
+    found = [source for entry in DATASETS.values() for source in entry.sources]
+    names = [source.name for source in found]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two sources bear one name: {', '.join(sorted(n for n in names if names.count(n) > 1))}")
+    return MappingProxyType({source.name: source for source in sorted(found, key=lambda source: source.name)})
+
+
+SOURCES = _sources()
+"""Every source of every dataset by its name."""
+
+
 def source_hosts() -> frozenset[str]:
     """The hosts that the datasets may ask: what the egress guard of `scrapers.http.Http` lets through."""
-    addresses = (url for entry in DATASETS.values() for url in (entry.source_url, *entry.links.values()))
-    return frozenset(urlsplit(url).hostname or "" for url in addresses)
+    return frozenset(urlsplit(url).hostname or "" for source in SOURCES.values() for url in source.urls)
 
 
-__all__ = ["DATASETS", "source_hosts"]
+__all__ = ["DATASETS", "SOURCES", "source_hosts"]

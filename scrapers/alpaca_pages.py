@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from scrapers.base import Rate
+from scrapers import rates
 from scrapers.errors import SourceChanged
 
 if TYPE_CHECKING:
     from scrapers.http import Http
 
 DATA = "https://data.alpaca.markets"
-RATE = Rate(group="alpaca-data", requests=200, per_s=60.0)
+RATE = rates.ALPACA_DATA
 SYMBOLS_PER_REQUEST = 100
 MAX_PAGES = 10_000
 

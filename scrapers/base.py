@@ -1,7 +1,7 @@
-"""What a dataset is: a declaration, a row type and pure functions from bytes to rows."""
+"""What a dataset is: a declaration, a row type, the sources that deliver it, and pure functions from bytes to rows."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,29 +48,81 @@ class Rate:
     per_s: float
 
 
+Options = Mapping[str, Any]
+"""What a fetch is told: `backfill` (bool), and what its source `wants`, by name."""
+Fetch = Callable[["Http", datetime, datetime, Options], Iterator[Batch]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One service that delivers rows of a dataset.
+
+    name: unique in the catalog, lower case with underscores: the label of its metrics, log lines, circuit and archive.
+    fetch: (http, since, until, options) -> batches. With `options["backfill"]` rows bear the `known_at` of the archive and lie between
+        `since` and `until`; without it `known_at` is null and they are known from the fetch. Everything that it asks goes through
+        `http`, in an order that its arguments and the answers alone decide, so that recorded answers make the same rows again.
+    rate: its group's limit, as the provider states it. urls: every base address it asks (https); the first one is shown to people.
+    rank: 0 is the first choice. Of a dataset, the sources of the lowest rank of which any can run are collected, together.
+    needs: settings without which it cannot run: quiver_api_key, alpaca_api_key, reddit_client_id, contact.
+    wants: names of the options that it is given: see daemon/feeds.py.
+    history: False when it shows the present alone, so that a past can only be built by asking again and again.
+    chunk: longest span that a backfill asks for at once; None: the whole at once. optional: absent without a complaint.
+    """
+
+    name: str
+    fetch: Fetch
+    rate: Rate
+    urls: tuple[str, ...]
+    rank: int = 0
+    needs: tuple[str, ...] = ()
+    wants: tuple[str, ...] = ()
+    history: bool = True
+    chunk: timedelta | None = None
+    optional: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
     """One entry of the dataset catalog.
 
     row: a frozen dataclass whose fields are the table's columns (str, int, float, bool, date, datetime, `| None`).
     key: fields that identify a row; a later row with the same key and other content is a new version of it.
-    fetch: (http, since, until, options) -> batches of live rows, or None when the dataset is import-only.
+    sources: who delivers it, first choice first; empty when it is import-only.
     load: files -> batches, for bulk archives; raises BadFile when no shape fits.
     schedule: job anchor in exchange or cron terms, e.g. "close+30m" or "cron: mon-fri 06:00,12:00,18:00".
+    grace: how long after a scheduled time a success may be missing before the dataset counts as stale.
+    max_silence: oldest that the newest `event_at` may be before the dataset counts as stale although its source answers; None: any age.
     publication_lag: added to the publication time of backfilled rows.
     overlap: how far before the watermark a fetch starts again.
+    backfill_from: nothing older exists at the source.
+    snapshot: every fetch delivers all rows that are in force, so that one which is missing was withdrawn (a deletion is recorded).
     """
 
     name: str
     row: type
     key: tuple[str, ...]
     schedule: str
-    rate: Rate
-    source_url: str
     description: str
-    fetch: "Callable[[Http, datetime, datetime, Mapping[str, Any]], Iterator[Batch]] | None" = None
+    sources: tuple[Source, ...] = ()
     load: Callable[[Iterable[Path]], Iterator[Batch]] | None = None
+    grace: timedelta = timedelta(hours=2)
+    max_silence: timedelta | None = None
     publication_lag: timedelta = timedelta(0)
     overlap: timedelta = timedelta(days=3)
     backfill_from: datetime | None = None
-    links: Mapping[str, str] = field(default_factory=dict)
+    snapshot: bool = False
+
+    @property
+    def fetch(self) -> Fetch | None:
+        """The first choice's fetch."""
+        return self.sources[0].fetch if self.sources else None
+
+    @property
+    def rate(self) -> Rate | None:
+        """The first choice's rate."""
+        return self.sources[0].rate if self.sources else None
+
+    @property
+    def source_url(self) -> str:
+        """The first choice's address; empty when there is none."""
+        return self.sources[0].urls[0] if self.sources else ""

@@ -4,20 +4,26 @@ import ipaddress
 import json
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 import tenacity
 
+from scrapers import markup
 from scrapers.base import Rate
 from scrapers.errors import Blocked, ScrapeError, SourceChanged, SourceRefused, SourceUnavailable
 from scrapers.rate_limit import RateLimiter
 
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
 OnRequest = Callable[[str, str, float], None]
 Params = Mapping[str, str | int]
+Jar = dict[str, dict[str, str]]
+"""Cookies by host. A fetch that needs a session makes one and passes it to each of its requests."""
 
 MAX_REDIRECTS = 3
 
@@ -52,6 +58,10 @@ class Response:
         except (ValueError, RecursionError) as error:
             raise SourceChanged(f"{self.url}: the body is not JSON ({type(error).__name__}, {len(self.content)} bytes)") from error
 
+    def xml(self) -> "Element":
+        """The body as an XML element; SourceChanged when it is something else, or declares a document type or entities."""
+        return markup.xml_of(self.content, self.url)
+
     def text(self) -> str:
         """The body as UTF-8 text, a byte-order mark removed, undecodable bytes replaced."""
         return self.content.decode("utf-8-sig", errors="replace")
@@ -65,6 +75,20 @@ class _Transient(Exception):
         self.retry_after_s = retry_after_s
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ask:
+    """One request, as a source means it."""
+
+    method: str
+    url: str
+    params: dict[str, str | int]
+    headers: dict[str, str]
+    accept: frozenset[int]
+    jar: Jar | None
+    json: object = None
+    form: dict[str, str] | None = None
+
+
 class Http:
     """Fetches from outside data services on behalf of every dataset.
 
@@ -72,6 +96,7 @@ class Http:
     hosts: the only hosts that may be asked, over https. credentials: headers by host, sent to that host alone.
     routes: official base URL -> loopback base URL, for local doubles of a service; credentials follow the official host.
     on_retry: told the source before each further attempt.
+    transport: what carries the requests; None: the network.
     on_request: told (source, status class, seconds) after every attempt; classes are 2xx, 3xx, 4xx, 429, 5xx and error.
     """
 
@@ -87,6 +112,7 @@ class Http:
         routes: Mapping[str, str] | None = None,
         on_request: OnRequest | None = None,
         on_retry: Callable[[str], None] | None = None,
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
         for target in (routes or {}).values():
             if not _is_loopback(target):
@@ -95,15 +121,57 @@ class Http:
         self._hosts, self._credentials, self._routes = frozenset(hosts), dict(credentials or {}), dict(routes or {})
         self._on_request, self._on_retry = on_request, on_retry
         self._limiter = RateLimiter(now=now, sleep=sleep)
-        self._client = _client(options, contact)
+        self._client = _client(options, contact, transport)
 
-    def get(self, url: str, params: Params | None = None, *, source: str, rate: Rate) -> Response:
+    def get(
+        self,
+        url: str,
+        params: Params | None = None,
+        *,
+        source: str,
+        rate: Rate,
+        headers: Mapping[str, str] | None = None,
+        accept: Collection[int] = (),
+        jar: Jar | None = None,
+    ) -> Response:
         """GET an https URL of an allow-listed host.
 
+        accept: statuses from 400 on that are answers and not failures, for services that say "nothing found" by 404. headers: sent to
+        this host alone. jar: cookies, sent to the hosts that set them and updated.
         Answers 429 and 5xx and failures of the transport are tried again, after `Retry-After` or a jittered back-off.
         Raises Blocked (address, redirect or size refused here), SourceRefused (401, 403), SourceChanged (any other 4xx),
         SourceUnavailable (attempts used up, or a pause asked for that is too long). Messages name host and path only.
         """
+        ask = _Ask(method="GET", url=url, params=dict(params or {}), headers=dict(headers or {}), accept=frozenset(accept), jar=jar)
+        return self._send(ask, source, rate)
+
+    def post(
+        self,
+        url: str,
+        *,
+        source: str,
+        rate: Rate,
+        json: object = None,
+        form: Mapping[str, str] | None = None,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+        accept: Collection[int] = (),
+        jar: Jar | None = None,
+    ) -> Response:
+        """POST a JSON document or a form; otherwise as `get`. Only for searches and logins, which may be repeated."""
+        ask = _Ask(
+            method="POST",
+            url=url,
+            params=dict(params or {}),
+            headers=dict(headers or {}),
+            accept=frozenset(accept),
+            jar=jar,
+            json=json,
+            form=None if form is None else dict(form),
+        )
+        return self._send(ask, source, rate)
+
+    def _send(self, ask: _Ask, source: str, rate: Rate) -> Response:
         retrying = tenacity.Retrying(
             sleep=self._sleep,
             stop=tenacity.stop_after_attempt(self._options.attempts),
@@ -113,34 +181,40 @@ class Http:
             reraise=True,
         )
         try:
-            return retrying(self._follow, url, dict(params or {}), source, rate)
+            return retrying(self._follow, ask, source, rate)
         except _Transient as error:
-            raise SourceUnavailable(f"{_shown(url)}: {error}") from error
+            raise SourceUnavailable(f"{_shown(ask.url)}: {error}") from error
 
     def close(self) -> None:
         """Release the connections."""
         self._client.close()
 
-    def _follow(self, url: str, params: dict[str, str | int], source: str, rate: Rate) -> Response:
+    def _follow(self, ask: _Ask, source: str, rate: Rate) -> Response:
         for _ in range(MAX_REDIRECTS + 1):
             self._limiter.acquire(rate)
-            answer = self._attempt(url, params, source)
+            answer = self._attempt(ask, source)
             if not 300 <= answer.status < 400:
                 return answer
-            url, params = urljoin(url, answer.headers.get("location", "")), {}
-        raise Blocked(f"{_shown(url)}: more than {MAX_REDIRECTS} redirects")
+            ask = replace(ask, method="GET", url=urljoin(ask.url, answer.headers.get("location", "")), params={}, json=None, form=None)
+        raise Blocked(f"{_shown(ask.url)}: more than {MAX_REDIRECTS} redirects")
 
-    def _attempt(self, url: str, params: dict[str, str | int], source: str) -> Response:
-        target, headers = self._admit(url)
+    def _attempt(self, ask: _Ask, source: str) -> Response:
+        target, headers = self._admit(ask.url)
+        host = urlsplit(ask.url).hostname or ""
+        headers |= ask.headers | ({"Cookie": _cookie(ask.jar[host])} if ask.jar and host in ask.jar else {})
         started, outcome = time.perf_counter(), "error"
         try:
-            with self._client.stream("GET", target, params=params or None, headers=headers) as answer:
+            with self._client.stream(
+                ask.method, target, params=ask.params or None, headers=headers, json=ask.json, data=ask.form
+            ) as answer:
                 outcome = _status_class(answer.status_code)
-                _check_status(answer, url)
-                content = self._body(answer, url)
+                if ask.jar is not None:
+                    _keep_cookies(ask.jar.setdefault(host, {}), answer)
+                _check_status(answer, ask)
+                content = self._body(answer, ask.url)
                 return Response(
                     status=answer.status_code,
-                    url=_shown(url),
+                    url=_shown(ask.url),
                     headers={name.lower(): value for name, value in answer.headers.items()},
                     content=content,
                     fetched_at=self._now(),
@@ -184,10 +258,10 @@ class Http:
         return jittered(state)
 
 
-def _client(options: HttpOptions, contact: str) -> httpx.Client:
+def _client(options: HttpOptions, contact: str, transport: httpx.BaseTransport | None) -> httpx.Client:
     agent = f"allocd/1.0 ({contact})" if contact else "allocd/1.0"
     timeout = httpx.Timeout(options.read_timeout_s, connect=options.connect_timeout_s)
-    return httpx.Client(timeout=timeout, follow_redirects=False, trust_env=False, headers={"User-Agent": agent})
+    return httpx.Client(transport=transport, timeout=timeout, follow_redirects=False, trust_env=False, headers={"User-Agent": agent})
 
 
 def _is_loopback(url: str) -> bool:
@@ -221,13 +295,26 @@ def _status_class(status: int) -> str:
     return "429" if status == 429 else f"{status // 100}xx"
 
 
-def _check_status(answer: httpx.Response, url: str) -> None:
+def _cookie(cookies: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}={value}" for name, value in cookies.items())
+
+
+def _keep_cookies(kept: dict[str, str], answer: httpx.Response) -> None:
+    for line in answer.headers.get_list("set-cookie"):
+        name, _, value = line.partition(";")[0].strip().partition("=")
+        if name:
+            kept[name] = value
+
+
+def _check_status(answer: httpx.Response, ask: _Ask) -> None:
     status = answer.status_code
+    if status in ask.accept:
+        return
     if status == 429 or status >= 500:
         raise _Transient(f"answered {status}", _retry_after_s(answer.headers.get("Retry-After", "")))
     error: type[ScrapeError] = SourceRefused if status in (401, 403) else SourceChanged
     if status >= 400:
-        raise error(f"{_shown(url)}: answered {status}")
+        raise error(f"{_shown(ask.url)}: answered {status}")
 
 
 def _retry_after_s(value: str) -> float | None:

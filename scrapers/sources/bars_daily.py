@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scrapers import alpaca_pages, bar_frames, files, symbols, tables, times
-from scrapers.base import Batch, Dataset, Reject
+from scrapers.base import Batch, Dataset, Reject, Source
 from scrapers.errors import SourceChanged
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from scrapers.http import Http
 
+SOURCE = "alpaca_bars"
 PATH = "/v2/stocks/bars"
 PAGE_LIMIT = 10_000
 SIP_DELAY = timedelta(minutes=16)
@@ -200,7 +201,7 @@ def fetch(http: "Http", since: datetime, until: datetime, options: Mapping[str, 
         "end": (until - SIP_DELAY).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "limit": PAGE_LIMIT,
     }
-    for bars in alpaca_pages.pages(http, PATH, "bars", list(options["symbols"]), params, source=DATASET.name):
+    for bars in alpaca_pages.pages(http, PATH, "bars", list(options["symbols"]), params, source=SOURCE):
         items = parse_page(bars, closed=lambda day: close_at(day) <= until, backfill=bool(options.get("backfill")))
         yield from tables.batches(DailyBar, items)
 
@@ -219,10 +220,17 @@ DATASET = Dataset(
     row=DailyBar,
     key=("symbol", "session", "adjustment"),
     schedule="close+20m",
-    rate=alpaca_pages.RATE,
-    source_url=f"{alpaca_pages.DATA}{PATH}",
     description="Daily open, high, low, close and volume, as traded",
-    fetch=fetch,
+    sources=(
+        Source(
+            name=SOURCE,
+            fetch=fetch,
+            rate=alpaca_pages.RATE,
+            urls=(f"{alpaca_pages.DATA}{PATH}",),
+            needs=("alpaca_api_key",),
+            wants=("symbols", "close_at"),
+        ),
+    ),
     load=load,
     publication_lag=timedelta(minutes=20),
     overlap=timedelta(days=5),

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scrapers import disclosure_forms as forms
-from scrapers import disclosures, files, tables, times
-from scrapers.base import Batch, Dataset, Rate, Reject
+from scrapers import disclosures, files, rates, tables, times
+from scrapers.base import Batch, Dataset, Reject, Source
 from scrapers.errors import BadFile, SourceChanged, SourceRefused
 
 if TYPE_CHECKING:
     from scrapers.http import Http
 
+SOURCE = "quiver_congress"
 LIVE, BULK = forms.QUIVER_LIVE, forms.QUIVER_BULK
-LIVE_RATE = Rate(group="quiver", requests=10, per_s=60.0)
-BULK_RATE = Rate(group="quiver-bulk", requests=5, per_s=3600.0)
+LIVE_RATE, BULK_RATE = rates.QUIVER_10_MINUTE, rates.QUIVER_5_HOUR
 PAGE_SIZE = 5000
 
 SHAPES = {
@@ -258,7 +258,7 @@ def fetch(http: "Http", since: datetime, until: datetime, options: Mapping[str, 
     `known_at` is null and all of the answer is returned, for amended records reappear among the new ones.
     """
     if not options.get("backfill"):
-        page = _page(http.get(LIVE, source=DATASET.name, rate=LIVE_RATE).json(), LIVE)
+        page = _page(http.get(LIVE, source=SOURCE, rate=LIVE_RATE).json(), LIVE)
         yield from tables.batches(CongressTrade, map(tables.unstamped, parse_quiver(page, position=LIVE)))
         return
     first, last = times.new_york_date(since), times.new_york_date(until)
@@ -275,7 +275,7 @@ def _pages(http: "Http") -> Iterator[tuple[list[Any], str]]:
     while True:
         number += 1
         at = f"{BULK}?page={number}"
-        page = _page(http.get(BULK, {"page": number, "page_size": PAGE_SIZE}, source=DATASET.name, rate=BULK_RATE).json(), BULK)
+        page = _page(http.get(BULK, {"page": number, "page_size": PAGE_SIZE}, source=SOURCE, rate=BULK_RATE).json(), BULK)
         if page and page == before:
             raise SourceChanged(f"{at}: the same records as on the page before")
         yield page, at
@@ -302,11 +302,19 @@ DATASET = Dataset(
     row=CongressTrade,
     key=KEY,
     schedule="cron: mon-fri 06:00,12:00,18:00",
-    rate=LIVE_RATE,
-    source_url=LIVE,
     description="Stock trades of members of Congress, from the day after they were disclosed",
-    fetch=fetch,
+    sources=(
+        Source(
+            name=SOURCE,
+            fetch=fetch,
+            rate=LIVE_RATE,
+            urls=(
+                LIVE,
+                BULK,
+            ),
+            needs=("quiver_api_key",),
+        ),
+    ),
     load=load,
     overlap=timedelta(days=7),
-    links={"bulk": BULK},
 )

@@ -6,15 +6,16 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scrapers import disclosures, files, symbols, tables, times
-from scrapers.base import Batch, Dataset, Rate, Reject
+from scrapers import disclosures, files, rates, symbols, tables, times
+from scrapers.base import Batch, Dataset, Reject, Source
 from scrapers.errors import BadFile, SourceChanged
 
 if TYPE_CHECKING:
     from scrapers.http import Http
 
+SOURCE = "datahub_constituents"
 URL = "https://datahub.io/core/s-and-p-500-companies/_r/-/data/constituents.csv"
-RATE = Rate(group="datahub", requests=10, per_s=60.0)
+RATE = rates.DATAHUB
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 SHAPES = {"constituents (CSV)": "Symbol or ticker, GICS Sector or sector[, Security, GICS Sub-Industry, Date added, CIK, ...]"}
 _ALIASES = {
@@ -97,7 +98,7 @@ def load(paths: Iterable[Path]) -> Iterator[Batch]:
 
 def fetch(http: "Http", since: datetime, until: datetime, options: Mapping[str, Any]) -> Iterator[Batch]:
     """The present S&P 500 list, whole. Option `backfill` gives rows the archive's known_at."""
-    content = http.get(URL, source=DATASET.name, rate=RATE).content
+    content = http.get(URL, source=SOURCE, rate=RATE).content
     try:
         items = list(parse(content, name=URL))
     except BadFile as error:
@@ -110,9 +111,8 @@ DATASET = Dataset(
     row=Constituent,
     key=("symbol",),
     schedule="cron: sat 08:00",
-    rate=RATE,
-    source_url=URL,
     description="Sector, sub-industry and name by symbol",
-    fetch=fetch,
+    sources=(Source(name=SOURCE, fetch=fetch, rate=RATE, urls=(URL,)),),
     load=load,
+    snapshot=True,
 )

@@ -7,12 +7,13 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from scrapers import alpaca_pages, symbols, tables, times
-from scrapers.base import Batch, Dataset, Reject
+from scrapers.base import Batch, Dataset, Reject, Source
 from scrapers.errors import SourceChanged
 
 if TYPE_CHECKING:
     from scrapers.http import Http
 
+SOURCE = "alpaca_actions"
 PATH = "/v1/corporate-actions"
 PAGE_LIMIT = 1000
 TYPES = "forward_split,reverse_split,stock_dividend,cash_dividend"
@@ -133,7 +134,7 @@ def fetch(http: "Http", since: datetime, until: datetime, options: Mapping[str, 
         "sort": "asc",
     }
     listed = list(options["symbols"])
-    found = alpaca_pages.pages(http, PATH, "corporate_actions", listed, params, source=DATASET.name)
+    found = alpaca_pages.pages(http, PATH, "corporate_actions", listed, params, source=SOURCE)
     items = [item for page in found for item in parse_page(page)]
     rejects: list[tables.Timed | Reject] = [item for item in items if isinstance(item, Reject)]
     actions = merge(item for item in items if not isinstance(item, Reject))
@@ -150,8 +151,15 @@ DATASET = Dataset(
     row=CorporateAction,
     key=("symbol", "kind", "ex_date"),
     schedule="open-90m",
-    rate=alpaca_pages.RATE,
-    source_url=f"{alpaca_pages.DATA}{PATH}",
     description="Splits and cash dividends by ex-date",
-    fetch=fetch,
+    sources=(
+        Source(
+            name=SOURCE,
+            fetch=fetch,
+            rate=alpaca_pages.RATE,
+            urls=(f"{alpaca_pages.DATA}{PATH}",),
+            needs=("alpaca_api_key",),
+            wants=("symbols",),
+        ),
+    ),
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scrapers import files, symbols, tables, times
-from scrapers.base import Batch, Dataset, Reject
+from scrapers.base import Batch, Dataset, Reject, Source
 from scrapers.errors import BadFile, SourceChanged
 from scrapers.sources import constituents
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from scrapers.http import Http
 
 DEFAULT_INDEX = "sp500"
+SOURCE = "datahub_membership"
 SHAPES = {"membership spells (CSV)": "ticker, start_date, end_date[, index_name]"}
 _REQUIRED = {"symbol", "start_date", "end_date"}
 
@@ -103,7 +104,7 @@ def fetch(http: "Http", since: datetime, until: datetime, options: Mapping[str, 
     Options: `members` (symbol -> start date of open spells, so that those who left are closed; without it no spell ever ends) and
     `backfill` (rows get the archive's known_at).
     """
-    content = http.get(constituents.URL, source=DATASET.name, rate=constituents.RATE).content
+    content = http.get(constituents.URL, source=SOURCE, rate=constituents.RATE).content
     try:
         on, members = times.new_york_date(until), options.get("members", {})
         items = list(parse_snapshot(content, name=constituents.URL, on=on, members=members))
@@ -117,9 +118,7 @@ DATASET = Dataset(
     row=Membership,
     key=("index_name", "symbol", "start_date"),
     schedule="cron: mon-fri 07:30",
-    rate=constituents.RATE,
-    source_url=constituents.URL,
     description="Dated membership of indices",
-    fetch=fetch,
+    sources=(Source(name=SOURCE, fetch=fetch, rate=constituents.RATE, urls=(constituents.URL,), wants=("members",)),),
     load=load,
 )

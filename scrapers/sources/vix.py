@@ -7,14 +7,16 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scrapers import files, tables, times
-from scrapers.base import Batch, Dataset, Rate, Reject
+from scrapers import files, rates, tables, times
+from scrapers.base import Batch, Dataset, Reject, Source
 from scrapers.errors import BadFile, SourceChanged
 
 if TYPE_CHECKING:
     from scrapers.http import Http
 
+SOURCE = "cboe_vix"
 URL = "https://cdn.cboe.com/api/global/us_indices/daily_prices/VIX_History.csv"
+RATE = rates.CBOE
 COLUMNS = ["DATE", "OPEN", "HIGH", "LOW", "CLOSE"]
 SHAPES = {"Cboe history (CSV)": ", ".join(COLUMNS)}
 
@@ -76,7 +78,7 @@ def fetch(http: "Http", since: datetime, until: datetime, options: Mapping[str, 
 
     Option `backfill` gives rows the archive's known_at.
     """
-    content = http.get(URL, source=DATASET.name, rate=DATASET.rate).content
+    content = http.get(URL, source=SOURCE, rate=RATE).content
     first, last = times.new_york_date(since), times.new_york_date(until)
     try:
         items = [item for item in parse(content, name=URL) if isinstance(item, Reject) or first <= item.row.session <= last]
@@ -90,10 +92,8 @@ DATASET = Dataset(
     row=VixDay,
     key=("session",),
     schedule="open-60m",
-    rate=Rate(group="cboe", requests=10, per_s=60.0),
-    source_url=URL,
     description="Cboe volatility index, daily open, high, low and close",
-    fetch=fetch,
+    sources=(Source(name=SOURCE, fetch=fetch, rate=RATE, urls=(URL,)),),
     load=load,
     publication_lag=timedelta(minutes=5),
 )

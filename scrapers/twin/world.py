@@ -6,6 +6,7 @@ a stock that members have lately bought more than others drifts up a little in t
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -26,6 +27,9 @@ SIGNAL_DRIFT, SIGNAL_MEMORY = 0.0004, 0.97
 LEVERAGE_FEE = 0.0095 / YEAR
 SPLIT_ABOVE, REVERSE_BELOW = 400.0, 4.0
 FAVOURED, FAVOURED_SESSIONS = 8, 42
+HEAT_KINDS = ("analysts", "apps", "biotech", "contracts", "forum", "fundamentals", "insiders", "lobbying", "news", "search", "wiki")
+"""What outsiders can notice of a company beside disclosed trades; each kind has its own favoured stocks."""
+HEAT_DRIFT = 0.0003
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +112,26 @@ class World:
         """Trades disclosed in (since, until], oldest first."""
         return [trade for filed in self._data.disclosed for trade in filed if since < trade.disclosed_at <= until]
 
+    def heat(self, kind: str) -> np.ndarray:
+        """How much there is to notice of each stock: 0 to 1, (n_sessions, n_stocks), stocks in the order of `stocks()`.
+
+        kind: one of HEAT_KINDS. A stock that is noticed today drifts up a little from tomorrow on, while it lasts: the weak signal
+        that data of the kind should carry.
+        """
+        return self._heat[kind]
+
+    @cached_property
+    def _heat(self) -> dict[str, np.ndarray]:
+        return {kind: heat_of(self.seed, kind, len(self.sessions), len(self.stocks())) for kind in HEAT_KINDS}
+
+    def stocks(self) -> tuple[Asset, ...]:
+        """The invented companies alone."""
+        return tuple(asset for asset in self._assets if asset.kind == "stock")
+
+    def index(self, day: date) -> int:
+        """Number of the newest session on or before a day; -1 before the first."""
+        return bisect_right(self.sessions, day) - 1
+
     def membership(self) -> list[Spell]:
         """Spells of the invented stocks. Every 20th joins and every 27th leaves some way into the world."""
         spells: list[Spell] = []
@@ -127,6 +151,17 @@ class World:
         asset_of = {asset.symbol: asset for asset in self._assets}
         current = [s for s in self.membership() if s.start_date <= on and (s.end_date is None or on <= s.end_date)]
         return [(asset_of[spell.symbol], spell.start_date) for spell in current]
+
+
+def heat_of(seed: int, kind: str, sessions: int, count: int) -> np.ndarray:
+    """Heat of one kind, (sessions, count): in every stretch of 42 sessions eight stocks are favoured and warm up within five."""
+    stream, heat = 10 + HEAT_KINDS.index(kind), np.zeros((sessions, count))
+    for block in range(math.ceil(sessions / FAVOURED_SESSIONS)):
+        first = block * FAVOURED_SESSIONS
+        length = min(FAVOURED_SESSIONS, sessions - first)
+        chosen = np.random.default_rng([seed, stream, block]).choice(count, size=min(FAVOURED, count), replace=False)
+        heat[first : first + length, chosen] = np.minimum(np.arange(1, length + 1) / 5.0, 1.0)[:, None]
+    return heat
 
 
 class _Generator:
@@ -149,6 +184,7 @@ class _Generator:
         self._pays_at = rng.integers(0, 63, self._n)
         self._variance = MARKET_VARIANCE
         self._bought = np.zeros(self._k)
+        self._noticed = np.zeros(self._k)
 
     def _rng(self, stream: int, index: int) -> np.random.Generator:
         return np.random.default_rng([self._seed, stream, index])
@@ -158,8 +194,10 @@ class _Generator:
         out = _Arrays(
             np.empty((count, self._n, 5)), np.zeros((count, self._n)), np.ones((count, self._n)), np.empty(count), self._filed(sessions)
         )
+        noticed = np.sum([heat_of(self._seed, kind, count, self._k) for kind in HEAT_KINDS], axis=0)
         for index in range(count):
             rng = self._rng(1, index)
+            self._noticed = noticed[index - 1] if index else np.zeros(self._k)
             out.vix[index] = self._volatility_points(rng)
             total = self._returns(rng)
             self._actions(index, out.dividends[index], out.splits[index])
@@ -188,6 +226,7 @@ class _Generator:
         noise = IDIOSYNCRATIC_SD * np.clip(rng.standard_t(5, self._k), -6.0, 6.0) * math.sqrt(level)
         lead = np.clip(self._bought - self._bought.mean(), 0.0, 4.0)
         stock = sector[self._sector_of] + (self._beta - 1.0) * shock + noise + SIGNAL_DRIFT * lead
+        stock += HEAT_DRIFT * (self._noticed - self._noticed.mean())
         total: np.ndarray = np.concatenate([stock, self._funds(sector, shock, rng)])
         np.clip(total, -0.6, 0.9, out=total)
         return total

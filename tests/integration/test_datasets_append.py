@@ -12,7 +12,7 @@ import pytest
 from daemon.store.datasets import Counts, append, ensure_table
 from daemon.store.embedded import EmbeddedPostgres
 from daemon.store.postgres import Database
-from scrapers.base import Batch, Dataset, Rate, Reject
+from scrapers.base import Batch, Dataset, Reject
 
 MOMENT = pa.timestamp("us", tz="UTC")
 
@@ -30,7 +30,7 @@ class Quote:
 
 
 DATASET = Dataset(
-    name="quotes", row=Quote, key=("symbol", "session"), schedule="", rate=Rate(group="g", requests=1, per_s=1.0), source_url="",
+    name="quotes", row=Quote, key=("symbol", "session"), schedule="",
     description="",
 )  # fmt: skip
 

@@ -14,7 +14,7 @@ from daemon.store.embedded import EmbeddedPostgres
 from daemon.store.postgres import Database
 from daemon.store.segments import Lake
 from scrapers import tables
-from scrapers.base import Batch, Dataset, Rate
+from scrapers.base import Batch, Dataset
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -30,7 +30,7 @@ class Note:
 
 
 NOTES = Dataset(
-    name="notes", row=Note, key=("number",), schedule="", rate=Rate(group="g", requests=1, per_s=1.0), source_url="", description=""
+    name="notes", row=Note, key=("number",), schedule="", description=""
 )  # fmt: skip
 
 

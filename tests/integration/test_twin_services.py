@@ -60,7 +60,7 @@ def client(base_url: str, credentials: dict[str, dict[str, str]]) -> Http:
         contact="",
         hosts=source_hosts(),
         credentials=credentials,
-        routes=dict.fromkeys((QUIVER, ALPACA, CBOE, DATAHUB), base_url),
+        routes={f"https://{host}": f"{base_url}/{host}" for host in source_hosts()},
     )
 
 
@@ -173,7 +173,13 @@ def test_constituents_and_membership_follow_joins_and_leaves(world: World, http:
 
 
 def test_every_answer_says_that_it_is_synthetic(base_url: str):
-    for path in ("/twin/health", "/twin/clock", "/beta/live/congresstrading", "/v2/stocks/bars", "/nowhere"):
+    for path in (
+        "/twin/health",
+        "/twin/clock",
+        "/api.quiverquant.com/beta/live/congresstrading",
+        "/data.alpaca.markets/v2/stocks/bars",
+        "/nowhere",
+    ):
         assert httpx.get(f"{base_url}{path}").headers["X-Synthetic"] == "allocd-twin"
 
 
@@ -213,14 +219,14 @@ def test_a_service_that_wants_a_key_refuses_without_one(base_url: str, dataset: 
     ],
 )
 def test_a_query_that_the_double_does_not_play_is_refused(base_url: str, query: str):
-    answer = httpx.get(f"{base_url}/v2/stocks/bars?{query}", headers=KEYS["data.alpaca.markets"])
+    answer = httpx.get(f"{base_url}/data.alpaca.markets/v2/stocks/bars?{query}", headers=KEYS["data.alpaca.markets"])
     assert answer.status_code == 400
     assert answer.json()["message"]
 
 
 def test_bars_are_limited_over_all_symbols_and_sorted_by_symbol_and_time(base_url: str, at: Callable, world: World):
     at(times.day_after(world.sessions[-1]))
-    url, seen, token = f"{base_url}/v2/stocks/bars", [], ""
+    url, seen, token = f"{base_url}/data.alpaca.markets/v2/stocks/bars", [], ""
     while True:
         params = {"symbols": "SPY,GLD,NONE", "timeframe": "1Day", "limit": "250", **({"page_token": token} if token else {})}
         document = httpx.get(url, params=params, headers=KEYS["data.alpaca.markets"]).json()

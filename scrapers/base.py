@@ -65,6 +65,7 @@ class Source:
     rank: 0 is the first choice. Of a dataset, the sources of the lowest rank of which any can run are collected, together.
     needs: settings without which it cannot run: quiver_api_key, alpaca_api_key, reddit_client_id, contact.
     wants: names of the options that it is given: see daemon/feeds.py.
+    asks_by: the option among these that lists whom it is asked about one by one, so that the past of a newcomer must be read by itself.
     history: False when it shows the present alone, so that a past can only be built by asking again and again.
     chunk: longest span that a backfill asks for at once; None: the whole at once. optional: absent without a complaint.
     """
@@ -76,6 +77,7 @@ class Source:
     rank: int = 0
     needs: tuple[str, ...] = ()
     wants: tuple[str, ...] = ()
+    asks_by: str = ""
     history: bool = True
     chunk: timedelta | None = None
     optional: bool = False
@@ -95,6 +97,7 @@ class Dataset:
     publication_lag: added to the publication time of backfilled rows.
     overlap: how far before the watermark a fetch starts again.
     backfill_from: nothing older exists at the source.
+    known: when imported and backfilled rows count as known, in words.
     snapshot: every fetch delivers all rows that are in force, so that one which is missing was withdrawn (a deletion is recorded).
     """
 
@@ -110,6 +113,7 @@ class Dataset:
     publication_lag: timedelta = timedelta(0)
     overlap: timedelta = timedelta(days=3)
     backfill_from: datetime | None = None
+    known: str = ""
     snapshot: bool = False
 
     @property

@@ -2,11 +2,18 @@
 
 ScrapeError
 ├── SourceUnavailable   timeouts, 5xx, resets: retried, then the run fails and is tried at the next occurrence
+│   └── CircuitOpen     the source failed so often that it is left alone for a while; nothing was asked
 ├── SourceRefused       401 or 403: keys or plan; a person must act
 ├── SourceChanged       a page of unexpected shape: raw body kept, earlier data stays in force; a person must act
-├── Blocked             our own egress guard refused the address
+├── Blocked             our own guard refused the address, or a body that is too large or unpacks too far
+├── NotRecorded         recorded answers were asked for one that is not among them: the record is incomplete or the parser asks otherwise
 └── BadFile             an import file that is not in any known shape: says which shapes are
 """
+
+from typing import Literal
+
+BlockReason = Literal["address", "private", "redirects", "size", "ratio"]
+"""Why the guard refused: an address off the list, a name that leads to a private address, too many redirects, a body beyond its limits."""
 
 
 class ScrapeError(Exception):
@@ -15,6 +22,10 @@ class ScrapeError(Exception):
 
 class SourceUnavailable(ScrapeError):
     """The source did not answer usefully in time; worth trying again later."""
+
+
+class CircuitOpen(SourceUnavailable):
+    """The source failed so often that it is left alone for a while; nothing was asked."""
 
 
 class SourceRefused(ScrapeError):
@@ -26,7 +37,15 @@ class SourceChanged(ScrapeError):
 
 
 class Blocked(ScrapeError):
-    """The egress guard refused the address."""
+    """Our own guard refused the address or the body."""
+
+    def __init__(self, message: str, reason: BlockReason = "address") -> None:
+        super().__init__(message)
+        self.reason: BlockReason = reason
+
+
+class NotRecorded(ScrapeError):
+    """A request that is not among the recorded ones."""
 
 
 class BadFile(ScrapeError):

@@ -3,13 +3,13 @@
 import csv
 import gzip
 import io
-import json
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from scrapers.errors import BadFile
+from scrapers import documents
+from scrapers.errors import BadFile, SourceChanged
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,11 +44,11 @@ def is_json(content: bytes) -> bool:
 
 
 def json_of(content: bytes, name: str) -> Any:
-    """The JSON document; BadFile when it is not one."""
+    """The JSON document, read as an answer of a service is; BadFile when it is not one."""
     try:
-        return json.loads(content.decode("utf-8-sig", errors="replace"))
-    except (ValueError, RecursionError) as error:
-        raise BadFile(f"{name}: looks like JSON but does not parse ({error})") from error
+        return documents.json_of(content, name)
+    except SourceChanged as error:
+        raise BadFile(f"{name}: looks like JSON but does not parse ({str(error).removeprefix(f'{name}: ')})") from error
 
 
 def csv_rows(content: bytes, name: str) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:

@@ -1,24 +1,24 @@
 """The one door to outside data services: allow-listed https, rate limits, retries, size caps, and no secret in any message."""
 
-import ipaddress
-import json
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 import tenacity
 
-from scrapers import markup
+from scrapers import egress, rate_limit, redaction
+from scrapers.answers import Exchange as Exchange
+from scrapers.answers import Response as Response
 from scrapers.base import Rate
-from scrapers.errors import Blocked, ScrapeError, SourceChanged, SourceRefused, SourceUnavailable
+from scrapers.circuit import Circuits
+from scrapers.errors import Blocked, BlockReason, ScrapeError, SourceChanged, SourceRefused, SourceUnavailable
 from scrapers.rate_limit import RateLimiter
-
-if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element
+from scrapers.validators import Pending, Validators, page_key
+from scrapers.wire import Answer, Carrier, Question, Transient, Wire, WireOptions
 
 OnRequest = Callable[[str, str, float], None]
 Params = Mapping[str, str | int]
@@ -26,14 +26,16 @@ Jar = dict[str, dict[str, str]]
 """Cookies by host. A fetch that needs a session makes one and passes it to each of its requests."""
 
 MAX_REDIRECTS = 3
+VERSION = "1.0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpOptions:
-    """Limits of the client: seconds per phase, attempts per request, bytes per body, the longest pause it accepts."""
+    """Limits of the client: seconds per phase and per attempt, attempts per request, bytes per body, the longest pause it accepts."""
 
     connect_timeout_s: float = 10.0
     read_timeout_s: float = 60.0
+    total_timeout_s: float = 180.0
     attempts: int = 4
     backoff_initial_s: float = 1.0
     backoff_max_s: float = 60.0
@@ -42,51 +44,25 @@ class HttpOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
-    """A successful answer, wholly read. `url` bears neither query nor credentials; `fetched_at` is UTC."""
-
-    status: int
-    url: str
-    headers: Mapping[str, str] = field(repr=False)
-    content: bytes = field(repr=False)
-    fetched_at: datetime
-
-    def json(self) -> Any:
-        """The body as JSON; SourceChanged when it is something else, whatever its content type says."""
-        try:
-            return json.loads(self.content)
-        except (ValueError, RecursionError) as error:
-            raise SourceChanged(f"{self.url}: the body is not JSON ({type(error).__name__}, {len(self.content)} bytes)") from error
-
-    def xml(self) -> "Element":
-        """The body as an XML element; SourceChanged when it is something else, or declares a document type or entities."""
-        return markup.xml_of(self.content, self.url)
-
-    def text(self) -> str:
-        """The body as UTF-8 text, a byte-order mark removed, undecodable bytes replaced."""
-        return self.content.decode("utf-8-sig", errors="replace")
-
-
-class _Transient(Exception):
-    """A failure worth another attempt, with the pause that the server asked for."""
-
-    def __init__(self, what: str, retry_after_s: float | None = None) -> None:
-        super().__init__(what)
-        self.retry_after_s = retry_after_s
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Ask:
     """One request, as a source means it."""
 
+    source: str
+    rate: Rate
     method: str
     url: str
-    params: dict[str, str | int]
-    headers: dict[str, str]
-    accept: frozenset[int]
-    jar: Jar | None
+    params: dict[str, str | int] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    accept: frozenset[int] = frozenset()
+    jar: Jar | None = None
+    conditional: bool = False
+    redact: frozenset[str] = frozenset()
     json: object = None
     form: dict[str, str] | None = None
+
+    def asked(self) -> dict[str, Any]:
+        """Its fields, as an archive keeps them."""
+        return redaction.asked(self.url, self.params, self.form, document=self.json, redact=self.redact)
 
 
 class Http:
@@ -94,10 +70,14 @@ class Http:
 
     options: limits. now, sleep: the injected clock, for rate limits, back-off and stamps. contact: goes into the User-Agent.
     hosts: the only hosts that may be asked, over https. credentials: headers by host, sent to that host alone.
-    routes: official base URL -> loopback base URL, for local doubles of a service; credentials follow the official host.
-    on_retry: told the source before each further attempt.
-    transport: what carries the requests; None: the network.
+    routes: official base URL -> loopback base URL, for local doubles of a service; credentials follow the official host. With routes,
+        nothing but them is asked.
+    budget: requests per period by rate group, below what the provider allows. validators: where conditional requests keep theirs.
+    circuits: the circuits of the sources; None: every request is let through.
+    on_retry: told the source before each further attempt. on_blocked: told the reason of every refusal of our own.
     on_request: told (source, status class, seconds) after every attempt; classes are 2xx, 3xx, 4xx, 429, 5xx and error.
+    on_exchange: told every complete answer of any status.
+    carrier, transport: what carries the requests; None: the network. resolve: names to IP addresses.
     """
 
     def __init__(
@@ -110,18 +90,39 @@ class Http:
         hosts: Collection[str],
         credentials: Mapping[str, Mapping[str, str]] | None = None,
         routes: Mapping[str, str] | None = None,
+        budget: Mapping[str, int] | None = None,
+        validators: Validators | None = None,
+        circuits: Circuits | None = None,
         on_request: OnRequest | None = None,
         on_retry: Callable[[str], None] | None = None,
+        on_blocked: Callable[[BlockReason], None] | None = None,
+        on_exchange: Callable[[Exchange], None] | None = None,
+        carrier: Carrier | None = None,
         transport: httpx.BaseTransport | None = None,
+        resolve: egress.Resolve = egress.system_addresses,
     ) -> None:
         for target in (routes or {}).values():
-            if not _is_loopback(target):
-                raise Blocked(f"route to {urlsplit(target).hostname}: only loopback addresses may stand in for a service")
+            if not egress.is_loopback(target):
+                raise Blocked(f"route to {egress.shown(target)}: only loopback addresses may stand in for a service")
         self._options, self._now, self._sleep = options, now, sleep
-        self._hosts, self._credentials, self._routes = frozenset(hosts), dict(credentials or {}), dict(routes or {})
-        self._on_request, self._on_retry = on_request, on_retry
-        self._limiter = RateLimiter(now=now, sleep=sleep)
-        self._client = _client(options, contact, transport)
+        self._hosts, self._credentials = frozenset(hosts), dict(credentials or {})
+        self._routes = {official.rstrip("/"): local.rstrip("/") for official, local in (routes or {}).items()}
+        self.circuits, self._pages = circuits, Pending(validators)
+        self._on_request, self._on_retry, self._on_blocked, self._on_exchange = on_request, on_retry, on_blocked, on_exchange
+        self.limiter = RateLimiter(now=now, sleep=sleep, budget=budget)
+        """For priming after a restart, and for showing what of each allowance is used."""
+        self._carrier = carrier or Wire(
+            WireOptions(
+                connect_timeout_s=options.connect_timeout_s,
+                read_timeout_s=options.read_timeout_s,
+                total_timeout_s=options.total_timeout_s,
+                body_limit_bytes=options.body_limit_bytes,
+            ),
+            agent=_agent(contact),
+            local=self._routes.values(),
+            resolve=resolve,
+            transport=transport,
+        )
 
     def get(
         self,
@@ -133,17 +134,34 @@ class Http:
         headers: Mapping[str, str] | None = None,
         accept: Collection[int] = (),
         jar: Jar | None = None,
+        conditional: bool = False,
+        redact: Collection[str] = (),
     ) -> Response:
         """GET an https URL of an allow-listed host.
 
         accept: statuses from 400 on that are answers and not failures, for services that say "nothing found" by 404. headers: sent to
-        this host alone. jar: cookies, sent to the hosts that set them and updated.
+        this host alone; a User-Agent among them replaces ours. jar: cookies, sent to the hosts that set them and updated.
+        conditional: an answer 304 (`not_modified`, no content) is welcome when nothing changed since the last page that was settled as
+        stored. redact: JSON keys of question and answer whose values no archive keeps.
+
         Answers 429 and 5xx and failures of the transport are tried again, after `Retry-After` or a jittered back-off.
         Raises Blocked (address, redirect or size refused here), SourceRefused (401, 403), SourceChanged (any other 4xx),
-        SourceUnavailable (attempts used up, or a pause asked for that is too long). Messages name host and path only.
+        SourceUnavailable (attempts used up, or a pause asked for that is too long), CircuitOpen. Messages name host and path only.
         """
-        ask = _Ask(method="GET", url=url, params=dict(params or {}), headers=dict(headers or {}), accept=frozenset(accept), jar=jar)
-        return self._send(ask, source, rate)
+        return self._send(
+            _Ask(
+                source=source,
+                rate=rate,
+                method="GET",
+                url=url,
+                params=dict(params or {}),
+                headers=dict(headers or {}),
+                accept=frozenset(accept),
+                jar=jar,
+                conditional=conditional,
+                redact=frozenset(redact),
+            )
+        )
 
     def post(
         self,
@@ -157,100 +175,181 @@ class Http:
         headers: Mapping[str, str] | None = None,
         accept: Collection[int] = (),
         jar: Jar | None = None,
+        redact: Collection[str] = (),
     ) -> Response:
         """POST a JSON document or a form; otherwise as `get`. Only for searches and logins, which may be repeated."""
-        ask = _Ask(
-            method="POST",
-            url=url,
-            params=dict(params or {}),
-            headers=dict(headers or {}),
-            accept=frozenset(accept),
-            jar=jar,
-            json=json,
-            form=None if form is None else dict(form),
+        return self._send(
+            _Ask(
+                source=source,
+                rate=rate,
+                method="POST",
+                url=url,
+                params=dict(params or {}),
+                headers=dict(headers or {}),
+                accept=frozenset(accept),
+                jar=jar,
+                redact=frozenset(redact),
+                json=json,
+                form=None if form is None else dict(form),
+            )
         )
-        return self._send(ask, source, rate)
 
-    def _send(self, ask: _Ask, source: str, rate: Rate) -> Response:
+    def settle(self, source: str, *, stored: bool) -> None:
+        """Say what became of the pages of a source's run: stored, or not, so that they must be fetched in full again."""
+        self._pages.settle(source, stored=stored)
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._carrier.close()
+
+    def _send(self, ask: _Ask) -> Response:
+        if self.circuits is not None:
+            self.circuits.admit(ask.source)
+        try:
+            answer = self._persist(ask)
+        except Blocked as error:
+            if self._on_blocked is not None:
+                self._on_blocked(error.reason)
+            raise
+        except (SourceUnavailable, SourceRefused) as error:
+            if self.circuits is not None:
+                self.circuits.request_failed(ask.source, str(error))
+            raise
+        if self.circuits is not None:
+            self.circuits.request_succeeded(ask.source)
+        return answer
+
+    def _persist(self, ask: _Ask) -> Response:
         retrying = tenacity.Retrying(
             sleep=self._sleep,
             stop=tenacity.stop_after_attempt(self._options.attempts),
             wait=self._pause,
             retry=tenacity.retry_if_exception(self._worth_another),
-            before_sleep=lambda _: self._on_retry(source) if self._on_retry else None,
+            before_sleep=lambda _: self._on_retry(ask.source) if self._on_retry else None,
             reraise=True,
         )
         try:
-            return retrying(self._follow, ask, source, rate)
-        except _Transient as error:
-            raise SourceUnavailable(f"{_shown(ask.url)}: {error}") from error
+            return retrying(self._follow, ask)
+        except Transient as error:
+            raise SourceUnavailable(f"{egress.shown(ask.url)}: {error}") from error
 
-    def close(self) -> None:
-        """Release the connections."""
-        self._client.close()
-
-    def _follow(self, ask: _Ask, source: str, rate: Rate) -> Response:
+    def _follow(self, ask: _Ask) -> Response:
         for _ in range(MAX_REDIRECTS + 1):
-            self._limiter.acquire(rate)
-            answer = self._attempt(ask, source)
-            if not 300 <= answer.status < 400:
+            self._wait(ask.rate)
+            answer = self._attempt(ask)
+            if answer.status not in (301, 302, 303, 307, 308):
                 return answer
-            ask = replace(ask, method="GET", url=urljoin(ask.url, answer.headers.get("location", "")), params={}, json=None, form=None)
-        raise Blocked(f"{_shown(ask.url)}: more than {MAX_REDIRECTS} redirects")
+            ask = _redirected(ask, answer)
+        raise Blocked(f"{egress.shown(ask.url)}: more than {MAX_REDIRECTS} redirects", "redirects")
 
-    def _attempt(self, ask: _Ask, source: str) -> Response:
-        target, headers = self._admit(ask.url)
-        host = urlsplit(ask.url).hostname or ""
-        headers |= ask.headers | ({"Cookie": _cookie(ask.jar[host])} if ask.jar and host in ask.jar else {})
-        started, outcome = time.perf_counter(), "error"
+    def _wait(self, rate: Rate) -> None:
+        held = self.limiter.held_s(rate.group)
+        if held > self._options.retry_after_max_s:
+            raise SourceUnavailable(f"{rate.group} asked to be left alone for another {held:.0f} s")
+        self.limiter.acquire(rate)
+
+    def _attempt(self, ask: _Ask) -> Response:
+        question, host = self._question(ask)
+        started_at, begun, outcome = self._now(), time.perf_counter(), "error"
         try:
-            with self._client.stream(
-                ask.method, target, params=ask.params or None, headers=headers, json=ask.json, data=ask.form
-            ) as answer:
-                outcome = _status_class(answer.status_code)
-                if ask.jar is not None:
-                    _keep_cookies(ask.jar.setdefault(host, {}), answer)
-                _check_status(answer, ask)
-                content = self._body(answer, ask.url)
-                return Response(
-                    status=answer.status_code,
-                    url=_shown(ask.url),
-                    headers={name.lower(): value for name, value in answer.headers.items()},
-                    content=content,
-                    fetched_at=self._now(),
-                )
-        except (httpx.TransportError, httpx.DecodingError) as error:
-            outcome = "error"
-            raise _Transient(type(error).__name__) from error
+            answer = self._carrier.ask(question)
+            outcome = _status_class(answer.status)
         finally:
             if self._on_request is not None:
-                self._on_request(source, outcome, time.perf_counter() - started)
+                self._on_request(ask.source, outcome, time.perf_counter() - begun)
+        fetched_at = self._now()
+        cookies = _cookies(answer)
+        if ask.jar is not None:
+            ask.jar.setdefault(host, {}).update(cookies)
+        self._record(ask, question, answer, cookies, started_at, fetched_at)
+        self._heed(ask, answer, fetched_at)
+        return self._response(ask, question, answer, fetched_at)
 
-    def _admit(self, url: str) -> tuple[str, dict[str, str]]:
-        """The address to connect to and the headers for it; Blocked unless https to an allow-listed host on its own port."""
-        host = _https_host(url)
-        if host not in self._hosts:
-            raise Blocked(f"{_shown(url)}: only https to {', '.join(sorted(self._hosts))} is allowed")
-        headers = dict(self._credentials.get(host, {}))
+    def _question(self, ask: _Ask) -> tuple[Question, str]:
+        """What goes out for a request, and to which host. Raises Blocked for an address that may not be asked."""
+        address = egress.admitted(ask.url, self._hosts)
+        asked = ask.asked()
+        headers = {name.lower(): value for name, value in self._credentials.get(address.host, {}).items()}
+        if ask.conditional:
+            headers |= self._pages.conditions(ask.source, page_key(ask.method, _bare(address.url), asked))
+        headers |= {name.lower(): value for name, value in ask.headers.items()}
+        if ask.jar and ask.jar.get(address.host):
+            headers["cookie"] = "; ".join(f"{name}={value}" for name, value in ask.jar[address.host].items())
+        question = Question(
+            method=ask.method,
+            url=_bare(address.url),
+            target=self._target(address.url),
+            params=ask.params,
+            headers=headers,
+            json=ask.json,
+            form=ask.form,
+            asked=asked,
+        )
+        return question, address.host
+
+    def _target(self, url: str) -> str:
         for official, local in self._routes.items():
-            if url == official or url.startswith(official.rstrip("/") + "/"):
-                return local.rstrip("/") + url[len(official.rstrip("/")) :], headers
-        return url, headers
+            if url.startswith(f"{official}/"):
+                return local + url[len(official) :]
+        if self._routes:
+            raise Blocked(f"{egress.shown(url)}: no local double stands in for it")
+        return url
 
-    def _body(self, answer: httpx.Response, url: str) -> bytes:
-        received = bytearray()
-        for chunk in answer.iter_bytes():
-            received += chunk
-            if len(received) > self._options.body_limit_bytes:
-                raise Blocked(f"{_shown(url)}: body exceeds {self._options.body_limit_bytes} bytes")
-        return bytes(received)
+    def _record(
+        self, ask: _Ask, question: Question, answer: Answer, cookies: Mapping[str, str], started_at: datetime, fetched_at: datetime
+    ) -> None:
+        if self._on_exchange is None:
+            return
+        self._on_exchange(
+            Exchange(
+                source=ask.source,
+                group=ask.rate.group,
+                method=ask.method,
+                url=question.url,
+                asked=question.asked,
+                status=answer.status,
+                headers=redaction.headers(answer.headers, cookies),
+                content=redaction.content(answer.content, ask.redact),
+                started_at=started_at,
+                fetched_at=fetched_at,
+            )
+        )
+
+    def _heed(self, ask: _Ask, answer: Answer, at: datetime) -> None:
+        """What the answer says about coming again holds for the whole group. Raises what a status means, unless it is welcome."""
+        spent = rate_limit.reset_s(answer.headers, at)
+        if spent is not None:
+            self.limiter.hold(ask.rate.group, at + timedelta(seconds=spent))
+        status = answer.status
+        if status in ask.accept or status < 300 or status in (301, 302, 303, 307, 308) or (status == 304 and ask.conditional):
+            return
+        if status == 429 or status >= 500:
+            pause = rate_limit.retry_after_s(answer.headers.get("retry-after", ""), at)
+            if pause is not None:
+                self.limiter.hold(ask.rate.group, at + timedelta(seconds=pause))
+            raise Transient(f"answered {status}", spent if pause is None and status == 429 else pause)
+        error: type[ScrapeError] = SourceRefused if status in (401, 403) else SourceChanged
+        raise error(f"{egress.shown(ask.url)}: answered {status}")
+
+    def _response(self, ask: _Ask, question: Question, answer: Answer, fetched_at: datetime) -> Response:
+        if ask.conditional and answer.status == 200:
+            self._pages.keep(ask.source, page_key(ask.method, question.url, question.asked), answer.headers)
+        unchanged = answer.status == 304
+        return Response(
+            status=answer.status,
+            url=egress.shown(ask.url),
+            headers=answer.headers,
+            content=b"" if unchanged else answer.content,
+            fetched_at=fetched_at,
+            not_modified=unchanged,
+        )
 
     def _worth_another(self, error: BaseException) -> bool:
-        return isinstance(error, _Transient) and (error.retry_after_s or 0.0) <= self._options.retry_after_max_s
+        return isinstance(error, Transient) and (error.retry_after_s or 0.0) <= self._options.retry_after_max_s
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome is not None else None
-        if isinstance(error, _Transient) and error.retry_after_s is not None:
+        if isinstance(error, Transient) and error.retry_after_s is not None:
             return error.retry_after_s
         jittered = tenacity.wait_exponential_jitter(
             initial=self._options.backoff_initial_s, max=self._options.backoff_max_s, jitter=self._options.backoff_initial_s
@@ -258,68 +357,33 @@ class Http:
         return jittered(state)
 
 
-def _client(options: HttpOptions, contact: str, transport: httpx.BaseTransport | None) -> httpx.Client:
-    agent = f"allocd/1.0 ({contact})" if contact else "allocd/1.0"
-    timeout = httpx.Timeout(options.read_timeout_s, connect=options.connect_timeout_s)
-    return httpx.Client(transport=transport, timeout=timeout, follow_redirects=False, trust_env=False, headers={"User-Agent": agent})
+def _agent(contact: str) -> str:
+    return f"allocd/{VERSION} ({contact}) httpx/{httpx.__version__}" if contact else f"allocd/{VERSION} httpx/{httpx.__version__}"
 
 
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _https_host(url: str) -> str:
-    """The host of a plain https address on the standard port, else an empty string."""
-    try:
-        parts = urlsplit(url)
-        plain = parts.scheme == "https" and parts.username is None and parts.port in (None, 443)
-    except ValueError:
-        return ""
-    return (parts.hostname or "") if plain else ""
-
-
-def _shown(url: str) -> str:
-    """Scheme, host and path: what may be logged."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "an address that does not parse"
-    return f"{parts.scheme}://{parts.hostname}{parts.path}"
+def _bare(url: str) -> str:
+    return url.partition("?")[0]
 
 
 def _status_class(status: int) -> str:
     return "429" if status == 429 else f"{status // 100}xx"
 
 
-def _cookie(cookies: Mapping[str, str]) -> str:
-    return "; ".join(f"{name}={value}" for name, value in cookies.items())
-
-
-def _keep_cookies(kept: dict[str, str], answer: httpx.Response) -> None:
-    for line in answer.headers.get_list("set-cookie"):
-        name, _, value = line.partition(";")[0].strip().partition("=")
-        if name:
-            kept[name] = value
-
-
-def _check_status(answer: httpx.Response, ask: _Ask) -> None:
-    status = answer.status_code
-    if status in ask.accept:
-        return
-    if status == 429 or status >= 500:
-        raise _Transient(f"answered {status}", _retry_after_s(answer.headers.get("Retry-After", "")))
-    error: type[ScrapeError] = SourceRefused if status in (401, 403) else SourceChanged
-    if status >= 400:
-        raise error(f"{_shown(ask.url)}: answered {status}")
-
-
-def _retry_after_s(value: str) -> float | None:
-    """Seconds from a `Retry-After` in seconds; the date form is left to the back-off."""
+def _redirected(ask: _Ask, answer: Response) -> _Ask:
+    """The request that a redirect leads to. Another host gets neither the caller's headers nor a body."""
     try:
-        return max(float(value), 0.0)
-    except ValueError:
-        return None
+        url = urljoin(ask.url, answer.headers.get("location", ""))
+        same_host = egress.host_of(url) == egress.host_of(ask.url)
+    except ValueError as error:
+        raise Blocked(f"{egress.shown(ask.url)}: redirects to an address that does not parse", "redirects") from error
+    ask = replace(ask, url=url, params={}, headers=ask.headers if same_host else {})
+    if answer.status not in (307, 308) or ask.method == "GET":
+        return replace(ask, method="GET", json=None, form=None)
+    if not same_host:
+        raise Blocked(f"{egress.shown(url)}: a form does not follow a redirect to another host", "redirects")
+    return ask
+
+
+def _cookies(answer: Answer) -> dict[str, str]:
+    lines = (line.partition(";")[0].strip().partition("=") for line in answer.set_cookies)
+    return {name: value for name, _, value in lines if name}

@@ -30,5 +30,7 @@ YAHOO = Rate(group="yahoo", requests=1, per_s=1.0)
 ITUNES = Rate(group="itunes", requests=20, per_s=60.0)
 GOOGLE_TRENDS = Rate(group="google-trends", requests=1, per_s=10.0)
 ALPACA_DATA = Rate(group="alpaca-data", requests=200, per_s=60.0)
+ALPACA_TRADING = Rate(group="alpaca-trading", requests=10, per_s=60.0)
+"""Of the 200 a minute of a key, nearly all of which belong to the trading itself."""
 CBOE = Rate(group="cboe", requests=10, per_s=60.0)
 DATAHUB = Rate(group="datahub", requests=10, per_s=60.0)

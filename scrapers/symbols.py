@@ -5,6 +5,8 @@ import re
 _PLAIN = re.compile(r"[A-Z]{1,5}(\.[A-Z]{1,3})?")
 _PREFERRED = re.compile(r"([A-Z]{1,5})(?:\$|-P|\.PR|-PR)([A-Z])")
 _OPTION = re.compile(r"[A-Z]{1,6}\d{6}[CP]\d{8}")
+_NOTHING = {"N/A", "N.A", "N.A.", "NONE", "NULL"}
+"""What stands in a ticker's place where there is none."""
 _SHARE_SUFFIXES = {"A", "B", "C", "D", "E", "K", "U", "W", "WS", "WI", "RT", "RP"}
 
 
@@ -15,6 +17,8 @@ def canonical(text: str) -> str | None:
     listings (`VFC.VI`, `35G.SG`) and anything longer than five letters give None; `explain` says which.
     """
     word = text.strip().upper()
+    if word in _NOTHING:
+        return None
     preferred = _PREFERRED.fullmatch(word)
     if preferred:
         return f"{preferred[1]}.PR{preferred[2]}"

@@ -57,6 +57,7 @@ def test_a_preferred_share_is_never_the_common_stock():
         ("^RGP", None, "index"),
         ("BPHSPX", None, "unrecognised"),
         ("TWTR - DEFUNCT", "TWTR", ""),
+        ("twtr DEFUNCT ", "TWTR", ""),
         ("BRK-B|BRK.B", "BRK.B", ""),
         ("A\x00APL\u200b", "AAPL", ""),
     ],
@@ -92,6 +93,10 @@ def test_two_tickers_in_one_purchase_are_refused(cell: str):
         ("$1,000,000 +", 1_000_000.0, None),
         ("$50,000,000 +", 50_000_000.0, None),
         ("Over $50,000,000", 50_000_000.0, None),
+        ("50000001.0", 50_000_000.0, None),
+        (50_000_000, 50_000_000.0, None),
+        ("Spouse/DC Over $1,000,000", 1_000_000.0, None),
+        ("$15.00", 15.0, 15.0),
         ("1001.0", 1001.0, 15000.0),
         (500001.0, 500_001.0, 1_000_000.0),
         (250001, 250_001.0, 500_000.0),
@@ -113,6 +118,7 @@ def test_an_amount_gives_the_bounds_of_its_bracket(text: object, low: float | No
     ("text", "name"),
     [
         ("Hon. Susie Lee", "Susie Lee"),
+        ("The Honorable James Banks", "James Banks"),
         ("None Marie Newman", "Marie Newman"),
         ("Hon. Donald Sternoff Honorable Beyer", "Donald Sternoff Beyer"),
         ("Gardner, Cory", "Cory Gardner"),
@@ -126,6 +132,14 @@ def test_an_amount_gives_the_bounds_of_its_bracket(text: object, low: float | No
 )
 def test_a_members_name_reads_first_name_first(text: str, name: str):
     assert disclosures.member(text) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("Alaska", "AK"), ("CA11", "CA"), ("wv", "WV"), ("West Virginia", "WV"), ("Synthetic State", "Synthetic State"), (None, "")],
+)
+def test_a_state_is_its_postal_code(text: object, code: str):
+    assert disclosures.state(text) == code
 
 
 def test_markup_entities_and_control_characters_leave_a_description():

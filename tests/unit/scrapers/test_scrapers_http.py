@@ -1,75 +1,19 @@
 """The one door outwards, against a real server on loopback."""
 
 import gzip
-import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from scrapers.base import Rate
 from scrapers.errors import Blocked, SourceChanged, SourceRefused, SourceUnavailable
 from scrapers.http import Http, HttpOptions
+from tests.unit.scrapers.scripted import Server, Slept
 
 HOST = "api.example.org"
 BASE = f"https://{HOST}"
 RATE = Rate(group="test", requests=1000, per_s=1.0)
 CANARY = "canary-7f3a-secret"
-
-
-class Server:
-    """Answers each request with the next scripted (status, headers, body) and remembers what was asked."""
-
-    def __init__(self) -> None:
-        self.script: list[tuple[int, dict[str, str], bytes]] = []
-        self.asked: list[tuple[str, dict[str, str]]] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                outer.asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
-                status, headers, body = outer.script.pop(0) if outer.script else (200, {}, b"{}")
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self.httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.httpd.server_address[1]}"
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    thread = threading.Thread(target=server.httpd.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield server
-    server.httpd.shutdown()
-    server.httpd.server_close()
-    thread.join()
-
-
-class Slept:
-    def __init__(self) -> None:
-        self.at, self.pauses = datetime(2026, 1, 5, tzinfo=UTC), []
-
-    def now(self) -> datetime:
-        return self.at
-
-    def sleep(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        self.at += timedelta(seconds=seconds)
-
-
-@pytest.fixture
-def slept() -> Slept:
-    return Slept()
 
 
 @pytest.fixture
@@ -222,6 +166,13 @@ def test_no_failure_repeats_the_key_or_the_query(http: Http, server: Server, sta
         chain.append(error)
         error = error.__cause__ or error.__context__
     assert not any(CANARY in repr(link) or CANARY in str(link) for link in chain)
+
+
+def test_no_log_line_of_the_libraries_repeats_the_key_or_the_query(http: Http, server: Server, caplog: pytest.LogCaptureFixture):
+    caplog.set_level("DEBUG")
+    http.get(f"{BASE}/x", {"token": CANARY}, source="s", rate=RATE)
+    assert CANARY in server.asked[0][0]
+    assert CANARY not in caplog.text
 
 
 def test_only_loopback_may_stand_in_for_a_service(slept: Slept):

@@ -19,6 +19,9 @@ from scrapers.base import Batch, Dataset, Reject
 SORT_MEMORY = "128MB"
 """What PostgreSQL may use for each sort and hash of one import."""
 
+OWN_COLUMNS = {"gone": "boolean NOT NULL DEFAULT false", "fetch_id": "bigint"}
+"""What every dataset table has beside its row: whether the version is a withdrawal, and which fetch delivered it."""
+
 SQL_TYPES = {str: "text", int: "bigint", float: "double precision", bool: "boolean", date: "date", datetime: "timestamptz"}
 
 
@@ -70,6 +73,7 @@ def ensure_table(db: Database, dataset: Dataset) -> None:
                 (dataset.name,),
             )
         }
+        wanted = {**wanted, **OWN_COLUMNS}
         if not have:
             body = sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(c), sql.SQL(t)) for c, t in wanted.items())
             connection.execute(
@@ -83,31 +87,53 @@ def ensure_table(db: Database, dataset: Dataset) -> None:
             connection.execute(sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(table, sql.Identifier(name), sql.SQL(wanted[name])))
 
 
-def append(db: Database, dataset: Dataset, batch: Batch, fetched_at: datetime) -> Counts:
+def append(
+    db: Database, dataset: Dataset, batch: Batch, fetched_at: datetime, *, fetch_id: int | None = None, correction: bool = False
+) -> Counts:
     """Store one batch: new rows and new versions are appended, what is already known is only counted.
 
     A row whose `known_at` is null is live: it became known when it was fetched. A version that differs from the stored
     one but carries the same publication time was restated silently: it is known from `fetched_at` on, never before.
+    A boolean column `gone` of the rows (absent or null: false) is part of their content: such a version withdraws its row.
+
+    correction: the bytes of an earlier fetch, made at `fetched_at`, read by a better parser. A version that this fetch stored is
+    replaced from its own `known_at` on (of versions with equal known_at the one stored last stands); a row of which it stored no
+    version is judged as it would have been judged then, so that nothing becomes known earlier than its bytes prove.
     """
     with db.transaction(), db.connection() as connection:
         connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"allocd.{dataset.name}",))
         counts = Counts()
         if batch.rows.num_rows:
             _stage(connection, dataset, batch.rows)
-            counts = _classify(connection, dataset, fetched_at)
+            counts = _classify(connection, dataset, {"fetched_at": fetched_at, "fetch_id": fetch_id}, CORRECT if correction else JUDGE)
         rejected = _keep_rejects(db, dataset, batch.rejects, fetched_at)
         return counts + Counts(rejected=rejected)
 
 
 def _stage(connection: Connection[Row], dataset: Dataset, rows: pa.Table) -> None:
-    """Copy rows to a temporary table, numbered by `n`. Instants travel without their zone, which both sides know to be UTC."""
-    types_ = {"n": "bigint", **columns(dataset), "event_at": "timestamptz", "known_at": "timestamptz"}
+    """Copy rows to a temporary table, numbered by `n`, with `gone` never null."""
+    types_ = {"n": "bigint", **columns(dataset), "event_at": "timestamptz", "known_at": "timestamptz", "gone": "boolean"}
+    if "gone" in rows.column_names:
+        gone = rows.column("gone").fill_null(False)
+        rows = rows.drop_columns(["gone"])
+    else:
+        gone = pa.array(np.zeros(rows.num_rows, bool))
+    _copy(connection, types_, rows.append_column("gone", gone).append_column("n", pa.array(np.arange(rows.num_rows))))
+
+
+def stage_keys(connection: Connection[Row], dataset: Dataset, rows: pa.Table) -> None:
+    """Copy the key columns of rows to the temporary table `staged`, from which `md5(ROW(keys)::text)` makes row keys."""
+    types_ = columns(dataset)
+    _copy(connection, {name: types_[name] for name in dataset.key}, rows)
+
+
+def _copy(connection: Connection[Row], types_: dict[str, str], rows: pa.Table) -> None:
+    """Rows to a new temporary table `staged`. Instants travel without their zone, which both sides know to be UTC."""
     body = sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(n), sql.SQL(t)) for n, t in types_.items())
     connection.execute("DROP TABLE IF EXISTS pg_temp.staged")
     connection.execute(sql.SQL("CREATE TEMP TABLE staged ({})").format(body))
     buffer = io.BytesIO()
-    numbered = rows.append_column("n", pa.array(np.arange(rows.num_rows))).select(list(types_))
-    pa_csv.write_csv(_without_zone(numbered), buffer, pa_csv.WriteOptions(include_header=False))
+    pa_csv.write_csv(_without_zone(rows.select(list(types_))), buffer, pa_csv.WriteOptions(include_header=False))
     with connection.cursor() as cursor, cursor.copy("COPY staged FROM STDIN (FORMAT csv)") as copy:
         copy.write(buffer.getvalue())
 
@@ -121,7 +147,8 @@ def _without_zone(rows: pa.Table) -> pa.Table:
 
 STAMP = """
 CREATE TEMP TABLE stamped ON COMMIT DROP AS
-SELECT n, md5(ROW({keys})::text)::uuid AS row_key, md5(ROW({cols})::text)::uuid AS row_hash, coalesce(known_at, %(fetched_at)s) AS at
+SELECT n, md5(ROW({keys})::text)::uuid AS row_key, md5(ROW({cols})::text || CASE WHEN gone THEN 'gone' ELSE '' END)::uuid AS row_hash,
+       coalesce(known_at, %(fetched_at)s) AS at
 FROM staged
 """
 
@@ -151,7 +178,7 @@ WITH ordered AS (
         CASE WHEN versions > 1 THEN several.latest_hash ELSE held_hash END AS latest_hash
     FROM ordered o LEFT JOIN held USING (row_key) LEFT JOIN several USING (n)
 )
-SELECT n, row_key, row_hash, at, greatest(prior_at, before_at) AS before_at,
+SELECT n, row_key, row_hash, at, greatest(prior_at, before_at) AS before_at, NULL::timestamptz AS own_at,
     CASE
         WHEN row_hash IS NOT DISTINCT FROM before_hash THEN 'seen'
         WHEN row_hash IS NOT DISTINCT FROM prior_hash THEN 'seen'
@@ -163,11 +190,48 @@ SELECT n, row_key, row_hash, at, greatest(prior_at, before_at) AS before_at,
 FROM beside
 """
 
+CORRECT = """
+CREATE TEMP TABLE judged ON COMMIT DROP AS
+WITH ordered AS (
+    SELECT *, lag(row_hash) OVER w AS before_hash, lag(at) OVER w AS before_at
+    FROM stamped WINDOW w AS (PARTITION BY row_key ORDER BY at, n)
+), beside AS (
+    SELECT o.*, own.known_at AS own_at, own.row_hash AS own_hash, prior.known_at AS prior_at, prior.row_hash AS prior_hash,
+           latest.row_hash AS latest_hash
+    FROM ordered o
+    LEFT JOIN LATERAL (
+        SELECT t.known_at, t.row_hash FROM {table} t
+        WHERE t.row_key = o.row_key AND t.fetched_at = %(fetched_at)s AND t.known_at IN (o.at, greatest(o.at, %(fetched_at)s))
+        ORDER BY (t.known_at = o.at) = (o.before_at IS DISTINCT FROM o.at) DESC, t.id DESC LIMIT 1
+    ) own ON true
+    LEFT JOIN LATERAL (
+        SELECT t.known_at, t.row_hash FROM {table} t
+        WHERE t.row_key = o.row_key AND t.known_at <= o.at AND t.fetched_at <= %(fetched_at)s
+        ORDER BY t.known_at DESC, t.id DESC LIMIT 1
+    ) prior ON true
+    LEFT JOIN LATERAL (
+        SELECT t.row_hash FROM {table} t WHERE t.row_key = o.row_key AND t.fetched_at <= %(fetched_at)s
+        ORDER BY t.known_at DESC, t.id DESC LIMIT 1
+    ) latest ON true
+)
+SELECT n, row_key, row_hash, at, greatest(prior_at, before_at) AS before_at, own_at,
+    CASE
+        WHEN row_hash IS NOT DISTINCT FROM before_hash THEN 'seen'
+        WHEN own_at IS NOT NULL THEN CASE WHEN row_hash = own_hash THEN 'seen' ELSE 'revised' END
+        WHEN row_hash IS NOT DISTINCT FROM prior_hash THEN 'seen'
+        WHEN before_hash IS NULL AND row_hash IS NOT DISTINCT FROM latest_hash THEN 'seen'
+        WHEN prior_hash IS NULL AND (before_hash IS NULL OR before_at < at) THEN 'new'
+        ELSE 'revised'
+    END AS verdict
+FROM beside
+"""
+
 INSERT = """
-INSERT INTO {table} (row_key, row_hash, event_at, known_at, fetched_at, {cols})
+INSERT INTO {table} (row_key, row_hash, event_at, known_at, fetched_at, fetch_id, gone, {cols})
 SELECT row_key, row_hash, event_at,
-       CASE WHEN verdict = 'revised' AND at <= before_at THEN greatest(at, %(fetched_at)s) ELSE at END,
-       %(fetched_at)s, {cols}
+       CASE WHEN own_at IS NOT NULL THEN own_at
+            WHEN verdict = 'revised' AND at <= before_at THEN greatest(at, %(fetched_at)s) ELSE at END,
+       %(fetched_at)s, %(fetch_id)s, gone, {cols}
 FROM judged JOIN staged USING (n) WHERE verdict <> 'seen' ORDER BY row_key, at, n
 """
 
@@ -178,19 +242,19 @@ FROM judged
 """
 
 
-def _classify(connection: Connection[Row], dataset: Dataset, fetched_at: datetime) -> Counts:
+def _classify(connection: Connection[Row], dataset: Dataset, given: Row, judgement: str) -> Counts:
     names = sql.SQL(", ").join(map(sql.Identifier, columns(dataset)))
     parts = {"table": sql.Identifier(dataset.name), "cols": names, "keys": sql.SQL(", ").join(map(sql.Identifier, dataset.key))}
     connection.execute("DROP TABLE IF EXISTS pg_temp.stamped, pg_temp.judged")
     connection.execute(sql.SQL("SET LOCAL work_mem = {}").format(SORT_MEMORY))
     connection.execute("SET LOCAL jit = off")
-    connection.execute(sql.SQL(STAMP).format(**parts), {"fetched_at": fetched_at})
+    connection.execute(sql.SQL(STAMP).format(**parts), given)
     connection.execute("ANALYZE pg_temp.stamped (row_key)")
-    connection.execute(sql.SQL(JUDGE).format(**parts))
+    connection.execute(sql.SQL(judgement).format(**parts), given if judgement is CORRECT else None)
     found = connection.execute(COUNT).fetchone()
     counts = Counts(**found) if found else Counts()
     if counts.new or counts.revised:
-        connection.execute(sql.SQL(INSERT).format(**parts), {"fetched_at": fetched_at})
+        connection.execute(sql.SQL(INSERT).format(**parts), given)
     connection.execute("DROP TABLE pg_temp.staged, pg_temp.stamped, pg_temp.judged")
     return counts
 
@@ -217,13 +281,13 @@ def _storable(text: str) -> str:
     return text.replace("\x00", "\\x00")[:4096]
 
 
-def stats(db: Database, dataset: Dataset) -> Row:
-    """rows, max_id, latest event and known times of a dataset's table."""
+def stats(db: Database, dataset: Dataset, *, after_id: int = 0) -> Row:
+    """rows, max_id, first and latest event and latest known times of a dataset's versions with id > after_id, by reading them all."""
     with db.connection() as connection:
         found = connection.execute(
             sql.SQL(
                 "SELECT count(*) AS rows, coalesce(max(id), 0) AS max_id, max(event_at) AS latest_event_at, "
-                "min(event_at) AS first_event_at, max(known_at) AS latest_known_at FROM {}"
-            ).format(sql.Identifier(dataset.name))
+                "min(event_at) AS first_event_at, max(known_at) AS latest_known_at FROM {} WHERE id > {}"
+            ).format(sql.Identifier(dataset.name), sql.Literal(after_id))
         ).fetchone()
         return found or {}

@@ -12,16 +12,22 @@ import pyarrow as pa
 
 from daemon.calendar import Calendar
 from daemon.clock import NEW_YORK
+from daemon.store.actions import effective
+from daemon.store.bar_rows import FIELDS
+from daemon.store.column import NO_DAY
 from daemon.store.events import EventTable, micros
-from daemon.store.panel import FIELDS, BarPanel
-from daemon.store.segments import Lake
+from daemon.store.keys import NEVER
+from daemon.store.panel import CLOSE, BarPanel
+from daemon.store.segments import BARS, Lake
 from scrapers.base import Dataset
+from scrapers.renames import Rename, Renames, listed
 from strategies.base import BarField
 
 Floats = npt.NDArray[np.float64]
-BARS = "bars_daily"
+CHANGES = "symbol_changes"
 NO_WEIGHTS = pd.Series(dtype="float64")
 NO_HOLDINGS = pd.DataFrame({"qty": pd.Series(dtype="float64"), "market_value_usd": pd.Series(dtype="float64")})
+NO_SPAN = np.datetime64("NaT", "D")
 AXIS_MARGIN = 260
 """Sessions kept free after the newest bar, so that a year of live bars needs no new axis."""
 
@@ -41,11 +47,13 @@ class Archive:
     def __init__(self, lake: Lake, datasets: Iterable[Dataset], calendar: Calendar, *, known_until: datetime | None = None) -> None:
         self._lake = lake
         self._datasets = {d.name: d for d in datasets}
-        self._until_us = None if known_until is None else micros(known_until)
+        self._until_us = NEVER if known_until is None else micros(known_until)
         self.calendar = calendar
         self._events: dict[str, EventTable] = {}
         self._read_to = dict.fromkeys(self._datasets, 0)
-        self._sectors: tuple[tuple[int, int], pd.Series] | None = None
+        self._sectors: tuple[tuple[int, int, int], pd.Series] | None = None
+        self._members: tuple[tuple[int, int, int, date, str], list[str]] | None = None
+        self._renames: dict[tuple[int, int], Renames] = {}
         self._lay_axis(len(calendar.session_days) - 1, len(calendar.session_days))
         self.refresh()
 
@@ -61,32 +69,47 @@ class Archive:
         for dataset in self._datasets.values():
             segments = self._lake.segments(dataset.name)
             if segments and segments[-1].last_id > self._read_to[dataset.name]:
-                self._take(dataset)
-                self._read_to[dataset.name] = segments[-1].last_id
+                self._take_bars(dataset) if dataset.name == BARS else self._take(dataset)
+                self._read_to[dataset.name] = max(segments[-1].last_id, self._read_to[dataset.name])
                 changed = True
         return changed
 
-    def _take(self, dataset: Dataset) -> None:
-        table = self._lake.read(dataset, after_id=self._read_to[dataset.name], known_until_us=self._until_us)
-        if dataset.name == BARS:
-            self._take_bars(dataset, table)
-        elif dataset.name in self._events:
-            self._events[dataset.name].add(table)
-        else:
-            self._events[dataset.name] = EventTable(table)
+    def _tail(self, dataset: Dataset, after_id: int) -> pa.Table:
+        """What was stored after an id."""
+        table = self._lake.tail(dataset, after_id=after_id, known_until_us=self._until_us)
+        if table.num_rows:
+            self._read_to[dataset.name] = max(self._read_to[dataset.name], table.column("id")[-1].as_py())
+        return table
 
-    def _take_bars(self, dataset: Dataset, table: pa.Table) -> None:
-        if not table.num_rows:
+    def _take(self, dataset: Dataset) -> None:
+        held, base = self._events.get(dataset.name), self._lake.base(dataset)
+        last_id = 0 if base is None else base.last_id
+        if held is None or last_id > (0 if held.base is None else held.base.last_id):
+            self._events[dataset.name] = EventTable(self._tail(dataset, last_id), base, self._until_us)
+        else:
+            held.add(self._tail(dataset, self._read_to[dataset.name]))
+
+    def _take_bars(self, dataset: Dataset) -> None:
+        """Add what is new to the panel, or lay a longer axis and begin again when it reaches beyond the axis."""
+        if self.panel.names:
+            table = self._tail(dataset, self._read_to[dataset.name])
+            first, last = _span(table.column("session"))
+            if not table.num_rows or (self.sessions[0] <= first and last <= self.sessions[-1]):
+                self.panel.add(table)
+                return
+        base = self._lake.base(dataset)
+        table = self._tail(dataset, 0 if base is None else base.last_id)
+        days = [_span(table.column("session"))] if table.num_rows else []
+        if base is not None and base.rows:
+            days.append(_span(base.columns["session"].values))
+        if not days:
             return
-        days = table.column("session").to_numpy().astype("datetime64[D]")
-        first, last = days.min(), days.max()
-        if first < self.sessions[0] or last > self.sessions[-1]:
-            if self.panel.names:
-                table = self._lake.read(dataset, known_until_us=self._until_us)
-                first = min(first, self.sessions[0])
-            axis = self.calendar.session_days
-            start = max(0, int(np.searchsorted(axis, first)))
-            self._lay_axis(min(start, len(axis) - 1), min(len(axis), int(np.searchsorted(axis, last, side="right")) + AXIS_MARGIN))
+        axis = self.calendar.session_days
+        start = max(0, int(np.searchsorted(axis, min(d[0] for d in days))))
+        stop = int(np.searchsorted(axis, max(d[1] for d in days), side="right"))
+        self._lay_axis(min(start, len(axis) - 1), min(len(axis), stop + AXIS_MARGIN))
+        if base is not None:
+            self.panel.lay(base, self._until_us)
         self.panel.add(table)
 
     def events(self, dataset: str) -> EventTable | None:
@@ -95,16 +118,47 @@ class Archive:
 
     def empty_events(self, dataset: str) -> pd.DataFrame:
         """A frame with the columns of a dataset and no rows. KeyError for an undeclared one."""
-        return EventTable(self._lake.read(self._datasets[dataset], after_id=1 << 60)).at(0)
+        return EventTable(self._lake.tail(self._datasets[dataset], after_id=1 << 60)).at(0)
+
+    def frame(self, dataset: str, at_us: int, since_us: int | None = None) -> pd.DataFrame | None:
+        """Newest versions known at an instant, symbols by their present names; None while the dataset is empty."""
+        table = self._events.get(dataset)
+        return None if table is None else table.at(at_us, since_us, self.renames_at(at_us))
+
+    def renames_at(self, at_us: int) -> Renames:
+        """The packaged renames, and those that were known at an instant."""
+        table = self._events.get(CHANGES)
+        known = 0 if table is None else table.known_versions(at_us)
+        if table is None or not known:
+            return listed()
+        key = (table.revision, known)
+        if key not in self._renames:
+            rows = table.at(at_us)[["old_symbol", "new_symbol", "effective_date"]].dropna()
+            found = [Rename(old=old, new=new, effective=on) for old, new, on in rows.itertuples(index=False, name=None)]
+            self._renames[key] = listed().plus(found)
+        return self._renames[key]
 
     def sectors_at(self, table: EventTable, at_us: int) -> pd.Series:
         """Sector by symbol out of the constituents known at an instant; kept while no further version is known."""
-        key = (table.revision, table.known_versions(at_us))
+        names = self.renames_at(at_us)
+        key = (table.revision, table.known_versions(at_us), names.token)
         if self._sectors is None or self._sectors[0] != key:
-            frame = table.at(at_us).drop_duplicates("symbol", keep="last")
+            frame = table.at(at_us, None, names).drop_duplicates("symbol", keep="last")
             found = pd.Series(frame["sector"].to_numpy(dtype=object), index=pd.Index(frame["symbol"], dtype=object)).sort_index()
             self._sectors = (key, found)
         return self._sectors[1]
+
+    def members_at(self, table: EventTable, at_us: int, day: date, index: str) -> list[str]:
+        """Members of an index on a date, out of the spells known at an instant; kept while neither changes."""
+        names = self.renames_at(at_us)
+        key = (table.revision, table.known_versions(at_us), names.token, day, index)
+        if self._members is None or self._members[0] != key:
+            frame = table.at(at_us, None, names)
+            frame = frame[frame["index_name"] == index]
+            start, end = (pd.to_datetime(frame[name]).to_numpy() for name in ("start_date", "end_date"))
+            inside = (start <= np.datetime64(day)) & (np.isnat(end) | (end > np.datetime64(day)))
+            self._members = (key, sorted(set(frame["symbol"][inside])))
+        return self._members[1]
 
     def view(self, asof: datetime) -> "View":
         """What was known at `asof`."""
@@ -125,7 +179,7 @@ class View:
         self.asof = asof
         self._at_us = micros(asof)
         self._closed = int(np.searchsorted(archive.closes_us, self._at_us, side="right"))
-        self._choice = archive.panel.choose(self._closed - 1)
+        self._choice = archive.panel.choose(self._closed - 1, archive.renames_at(self._at_us))
         self._chosen = self._choice.columns
         self._raw_actions: dict[str, list[Action]] | None = None
         self._previous, self._holdings = NO_WEIGHTS, NO_HOLDINGS
@@ -164,23 +218,32 @@ class View:
         else:
             wanted = [s for s in dict.fromkeys(symbols) if s in self._chosen]
             labels, columns = pd.Index(wanted, dtype=object), np.array([self._chosen[s] for s in wanted], dtype=np.intp)
-        values = self._matrix(field, start, columns)
+        values = self._matrix(field, start, columns, wanted)
         if self._choice.raw:
             self._adjust(values, field, start, wanted)
         return pd.DataFrame(values, index=self._archive.session_index[start : self._closed], columns=labels, copy=False)
 
-    def _matrix(self, field: str, start: int, columns: npt.NDArray[np.intp]) -> Floats:
+    def _matrix(self, field: str, start: int, columns: npt.NDArray[np.intp], symbols: Sequence[str]) -> Floats:
         panel = self._archive.panel
-        source = panel.fields[FIELDS.index(field)]
-        values: Floats = np.ascontiguousarray(source[start : self._closed][:, columns])
+        values: Floats = np.ascontiguousarray(panel.fields[FIELDS.index(field)][start : self._closed][:, columns])
+        spliced = [i for i, symbol in enumerate(symbols) if symbol in self._choice.spliced]
+        for i in spliced:
+            values[:, i] = self._spliced(field, symbols[i])[start:]
         if field == "adj_close" and values.size:
-            close = panel.fields[FIELDS.index("close")][start : self._closed][:, columns]
+            close = panel.fields[CLOSE][start : self._closed][:, columns]
             last = np.clip(panel.last_session[columns], start, self._closed - 1) - start
+            for i in spliced:
+                close[:, i] = self._spliced("close", symbols[i])[start:]
+                last[i] = max(np.flatnonzero(np.isfinite(close[:, i])), default=0)
             rows = np.arange(len(columns))
             with np.errstate(invalid="ignore", divide="ignore"):
                 scale = close[last, rows] / values[last, rows]
             values *= np.where(np.isfinite(scale), scale, 1.0)
         return values
+
+    def _spliced(self, field: str, symbol: str) -> Floats:
+        """A field of a series that is made of several, over the closed sessions."""
+        return self._choice.spliced[symbol].values(self._archive.panel.fields, FIELDS.index(field))[: self._closed]
 
     def _adjust(self, values: Floats, field: str, start: int, symbols: Sequence[str]) -> None:
         for i, symbol in enumerate(symbols):
@@ -197,7 +260,9 @@ class View:
                 values[:stop, i] *= action.value if field == "volume" else 1.0 / action.value
 
     def _total_return(self, values: Floats, start: int, i: int, symbol: str) -> None:
-        close = self._archive.panel.fields[FIELDS.index("close")][start : self._closed, self._chosen[symbol]]
+        close = self._archive.panel.fields[CLOSE][start : self._closed, self._chosen[symbol]]
+        if symbol in self._choice.spliced:
+            close = self._spliced("close", symbol)[start:]
         values[:, i] = close
         for action in self._actions().get(symbol, ()):
             stop = action.ex_session - start
@@ -214,33 +279,27 @@ class View:
         """Splits and dividends effective by the session that asof belongs to, by symbol."""
         if self._raw_actions is None:
             found: dict[str, list[Action]] = {}
-            frame = self.events("corporate_actions")
+            frame = effective(self.events("corporate_actions"))
             today = np.datetime64(_new_york_date(self.asof), "D")
             values = np.where(frame["kind"] == "split", frame["ratio"], frame["amount_usd"]).astype(np.float64)
             days = frame["ex_date"].to_numpy().astype("datetime64[D]")
             places = np.searchsorted(self._archive.sessions, days)
-            for i in np.flatnonzero((days <= today) & (values > 0)).tolist():
-                action = Action(kind=str(frame["kind"].iat[i]), ex_session=int(places[i]), value=float(values[i]))
-                found.setdefault(str(frame["symbol"].iat[i]), []).append(action)
+            kept = (days <= today) & (values > 0)
+            columns = (frame["symbol"].to_numpy(object)[kept], frame["kind"].to_numpy(object)[kept], places[kept], values[kept])
+            for symbol, kind, place, value in zip(*(column.tolist() for column in columns), strict=True):
+                found.setdefault(str(symbol), []).append(Action(kind=str(kind), ex_session=place, value=value))
             self._raw_actions = found
         return self._raw_actions
 
     def events(self, dataset: str, since: datetime | None = None) -> pd.DataFrame:
         """Newest versions of a dataset's rows known at asof; see DataView."""
-        table = self._archive.events(dataset)
-        if table is None:
-            return self._archive.empty_events(dataset)
-        return table.at(self._at_us, None if since is None else micros(since))
+        found = self._archive.frame(dataset, self._at_us, None if since is None else micros(since))
+        return self._archive.empty_events(dataset) if found is None else found
 
     def universe(self, index: str = "sp500") -> list[str]:
         """Members of a dated index on asof's date, as known then, sorted."""
         table = self._archive.events("index_membership")
-        if table is None:
-            return []
-        rows, day = table.places(self._at_us), np.datetime64(_new_york_date(self.asof), "us")
-        start, end = table.dates("start_date")[rows], table.dates("end_date")[rows]
-        inside = (start <= day) & (np.isnat(end) | (end > day)) & (table.texts("index_name")[rows] == index)
-        return sorted(set(table.texts("symbol")[rows[inside]]))
+        return [] if table is None else list(self._archive.members_at(table, self._at_us, _new_york_date(self.asof), index))
 
     def sectors(self) -> pd.Series:
         """GICS sector by symbol, as known at asof."""
@@ -265,6 +324,14 @@ class View:
         """The sleeve's tax lots."""
         kinds: Mapping[str, str] = {"symbol": "object", "acquired_at": "datetime64[us, UTC]", "qty": "float64", "basis_usd": "float64"}
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
+
+
+def _span(days: Any) -> tuple[np.datetime64, np.datetime64]:
+    """First and last of some days, an Arrow column or days since 1970 that may be NO_DAY."""
+    if isinstance(days, pa.ChunkedArray):
+        days = days.cast(pa.int32()).to_numpy()
+    days = days[days != NO_DAY]
+    return (np.datetime64(int(days.min()), "D"), np.datetime64(int(days.max()), "D")) if len(days) else (NO_SPAN, NO_SPAN)
 
 
 def _last_finite(values: Floats) -> float:

@@ -49,15 +49,83 @@ ON CONFLICT DO NOTHING
 SELECT dataset, reason, count(*) AS n FROM rejects GROUP BY dataset, reason ORDER BY dataset, reason
 
 -- name: watermark_get
-SELECT watermark FROM watermarks WHERE dataset = %(dataset)s
+SELECT watermark FROM watermarks WHERE dataset = %(dataset)s AND source = %(source)s
 
 -- name: watermark_set
-INSERT INTO watermarks (dataset, watermark, fetched_at) VALUES (%(dataset)s, %(watermark)s, %(fetched_at)s)
-ON CONFLICT (dataset) DO UPDATE
+INSERT INTO watermarks (dataset, source, watermark, fetched_at) VALUES (%(dataset)s, %(source)s, %(watermark)s, %(fetched_at)s)
+ON CONFLICT (dataset, source) DO UPDATE
 SET watermark = greatest(watermarks.watermark, excluded.watermark), fetched_at = excluded.fetched_at
 
 -- name: watermarks_all
-SELECT dataset, watermark, fetched_at FROM watermarks ORDER BY dataset
+SELECT dataset, source, watermark, fetched_at FROM watermarks ORDER BY dataset, source
+
+-- name: fetch_options_add
+INSERT INTO fetch_options (hash, options) VALUES (%(hash)s, %(options)s) ON CONFLICT DO NOTHING
+
+-- name: fetch_begin
+INSERT INTO fetches (dataset, source, started_at, since, until, backfill, partial, options_hash)
+VALUES (%(dataset)s, %(source)s, %(started_at)s, %(since)s, %(until)s, %(backfill)s, %(partial)s, %(options_hash)s)
+RETURNING id
+
+-- name: fetch_end
+UPDATE fetches SET finished_at = %(finished_at)s, stamped_at = %(stamped_at)s, outcome = %(outcome)s, error_type = %(error_type)s,
+    error = %(error)s, new = %(new)s, revised = %(revised)s, seen = %(seen)s, rejected = %(rejected)s, withdrawn = %(withdrawn)s,
+    requests = %(requests)s, bytes = %(bytes)s
+WHERE id = %(id)s
+
+-- name: fetches_interrupted
+UPDATE fetches SET outcome = 'interrupted' WHERE outcome = 'running'
+
+-- name: fetch_covers
+SELECT id FROM fetches
+WHERE dataset = %(dataset)s AND source = %(source)s AND backfill AND NOT partial AND outcome = 'success' AND since <= %(since)s AND until >= %(until)s
+LIMIT 1
+
+-- name: subjects_read
+SELECT subject, until FROM read_until WHERE source = %(source)s
+
+-- name: subjects_mark
+INSERT INTO read_until (source, subject, until)
+SELECT %(source)s, subject, %(until)s FROM jsonb_array_elements_text(%(subjects)s::jsonb) AS subject
+ON CONFLICT (source, subject) DO UPDATE SET until = excluded.until
+
+-- name: fetch_any
+SELECT id FROM fetches WHERE dataset = %(dataset)s AND source = %(source)s LIMIT 1
+
+-- name: fetches_of
+SELECT f.*, o.options FROM fetches f JOIN fetch_options o ON o.hash = f.options_hash
+WHERE f.dataset = %(dataset)s AND f.outcome <> 'running' AND f.started_at >= %(since)s ORDER BY f.id
+
+-- name: fetches_last
+SELECT DISTINCT ON (dataset, source) dataset, source, started_at, finished_at, outcome, error_type, error,
+    new, revised, seen, rejected, withdrawn, requests, bytes
+FROM fetches ORDER BY dataset, source, id DESC
+
+-- name: copy_responses
+COPY responses (fetch_id, seq, at, asked_at, source, rate_group, method, url, asked, status, headers, bytes, sha256) FROM STDIN
+
+-- name: responses_of
+SELECT * FROM responses WHERE fetch_id = %(fetch_id)s ORDER BY seq
+
+-- name: responses_asked_since
+SELECT asked_at FROM responses WHERE rate_group = %(rate_group)s AND asked_at > %(since)s ORDER BY asked_at
+
+-- name: responses_prune
+DELETE FROM responses WHERE at < %(before)s
+
+-- name: circuits_all
+SELECT source, state FROM circuits ORDER BY source
+
+-- name: circuit_set
+INSERT INTO circuits (source, state) VALUES (%(source)s, %(state)s)
+ON CONFLICT (source) DO UPDATE SET state = excluded.state
+
+-- name: validator_get
+SELECT validator FROM validators WHERE source = %(source)s AND page = %(page)s
+
+-- name: validator_set
+INSERT INTO validators (source, page, validator) VALUES (%(source)s, %(page)s, %(validator)s)
+ON CONFLICT (source, page) DO UPDATE SET validator = excluded.validator
 
 -- name: cycle_add
 INSERT INTO cycles (cycle_id, session, at, input, allocation, decision_hash)

@@ -34,6 +34,20 @@ _TRANSACTIONS = {
     "e": "exchange",
 }
 _NUMERALS = {"II", "III", "IV"}
+_OPEN_LOWERS_USD = {50_000_000, 50_000_001}
+"""How a bare number writes "Over $50,000,000"."""
+_STATES = dict(
+    pair.rsplit(" ", 1)
+    for pair in (
+        "alabama AL,alaska AK,arizona AZ,arkansas AR,california CA,colorado CO,connecticut CT,delaware DE,district of columbia DC,"
+        "florida FL,georgia GA,hawaii HI,idaho ID,illinois IL,indiana IN,iowa IA,kansas KS,kentucky KY,louisiana LA,maine ME,"
+        "maryland MD,massachusetts MA,michigan MI,minnesota MN,mississippi MS,missouri MO,montana MT,nebraska NE,nevada NV,"
+        "new hampshire NH,new jersey NJ,new mexico NM,new york NY,north carolina NC,north dakota ND,ohio OH,oklahoma OK,oregon OR,"
+        "pennsylvania PA,rhode island RI,south carolina SC,south dakota SD,tennessee TN,texas TX,utah UT,vermont VT,virginia VA,"
+        "washington WA,west virginia WV,wisconsin WI,wyoming WY,american samoa AS,guam GU,northern mariana islands MP,"
+        "puerto rico PR,virgin islands VI"
+    ).split(",")
+)
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\ufeff]")
 
 
@@ -85,7 +99,7 @@ def _words(cell: object) -> list[str]:
     """The tickers of a cell. Blanks separate them only beside markup or between words that are tickers themselves."""
     raw = cell if isinstance(cell, str) else ""
     parts = [plain(part) for part in re.split(r"<br\s*/?>|</a>\s*(?=<a)|[|;,]", raw, flags=re.IGNORECASE)]
-    words = [re.sub(r"\s*-\s*DEFUNCT$", "", part, flags=re.IGNORECASE) for part in parts if part]
+    words = [re.sub(r"(?:\s*-\s*|\s+)DEFUNCT$", "", part, flags=re.IGNORECASE) for part in parts if part]
     if len(words) == 1 and symbols.canonical(words[0]) is None and re.fullmatch(r"[A-Z.\-/]{1,8}( [A-Z.\-/]{1,8})+", words[0]):
         return words[0].split(" ")
     return words
@@ -120,6 +134,8 @@ def _single(figure: float, text: str) -> tuple[float | None, float | None]:
     upper = BRACKETS_USD.get(int(figure)) if figure.is_integer() else None
     if upper is not None:
         return figure, float(upper)
+    if figure in _OPEN_LOWERS_USD:
+        return 50_000_000.0, None
     return (figure, None) if text.endswith("-") else (figure, figure)
 
 
@@ -134,9 +150,17 @@ def owner(value: object) -> str:
     return _OWNERS.get(word) or _OWNER_CODES.get(word, "unknown")
 
 
+def state(value: object) -> str:
+    """The postal code of a state from its name, its code or a district (`CA11`); other text as it stands."""
+    text = plain(value)
+    district = re.fullmatch(r"([A-Z]{2})\d{0,2}", text.upper())
+    return district[1] if district else _STATES.get(text.lower(), text)
+
+
 def member(value: object) -> str:
     """A member's name as `First Last`: without honorific, `Last, First` turned round, capitals only where a name has them."""
-    name = re.sub(r"^(none|sen\.?|rep\.?|mr\.?|mrs\.?|ms\.?|dr\.?)\s+|\b(hon\.?|honorable)\s+", "", plain(value), flags=re.IGNORECASE)
+    titles = r"^(none|sen\.?|rep\.?|mr\.?|mrs\.?|ms\.?|dr\.?)\s+|\b(the\s+honorable|hon\.?|honorable)\s+"
+    name = re.sub(titles, "", plain(value), flags=re.IGNORECASE)
     name = re.sub(r"\s+,", ",", name).strip(" ,")
     last, comma, first = name.partition(", ")
     if comma and not re.fullmatch(r"(jr|sr|ii|iii|iv)\.?", first, flags=re.IGNORECASE):

@@ -1,4 +1,4 @@
-"""Daily bars: Alpaca's unadjusted bars live, split-adjusted and total-return archives by import."""
+"""Daily bars: unadjusted ones from Alpaca or Yahoo, split-adjusted and total-return archives by import."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scrapers import alpaca_pages, bar_frames, files, symbols, tables, times
+from scrapers import alpaca_pages, bar_frames, files, symbols, tables, times, yahoo
 from scrapers.base import Batch, Dataset, Reject, Source
-from scrapers.errors import SourceChanged
+from scrapers.errors import BadFile, SourceChanged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from scrapers.http import Http
 
 SOURCE = "alpaca_bars"
+YAHOO = "yahoo_bars"
 PATH = "/v2/stocks/bars"
 PAGE_LIMIT = 10_000
+YAHOO_BATCH_ROWS = 5_000
 SIP_DELAY = timedelta(minutes=16)
 """The free plan answers 403 when the newest 15 minutes of consolidated data are asked for."""
 
@@ -26,6 +28,8 @@ SHAPES = {
     "split-adjusted bars (Parquet or CSV)": "ticker, date, open, high, low, close, adj_close, volume",
     "total-return series (Parquet or CSV)": "ticker, date, adj_close",
     "bars that name their adjustment (Parquet or CSV)": "ticker, date, open, high, low, close, volume, adjustment[, adj_close]",
+    "Alpaca's answer (JSON)": "bars",
+    "Yahoo's chart (JSON)": "chart",
 }
 _OHLCV = {"symbol", "session", "open", "high", "low", "close", "volume"}
 _ADJUSTMENT_OF = {
@@ -114,18 +118,39 @@ def _rows(frame: "pd.DataFrame") -> "pa.Table":
     columns["session"] = pa.array(days, type=pa.date32())
     columns["volume"] = pa.array(frame["volume"].round(), from_pandas=True).cast(pa.int64())
     columns["adjustment"] = pa.array(frame["adjustment"], type=pa.string())
+    columns["gone"] = pa.repeat(False, len(frame))
     columns["event_at"] = pa.array(times.instants(days, times.REGULAR_CLOSE), type=shape.field("event_at").type)
     columns["known_at"] = pa.array(times.instants(days, times.AFTER_CLOSE), type=shape.field("known_at").type)
     return pa.table({field.name: columns[field.name] for field in shape}, schema=shape)
 
 
 def load(paths: Iterable[Path]) -> Iterator[Batch]:
-    """Import archives of bars, Parquet or CSV, gzipped or not; raises BadFile for any other shape."""
+    """Import archives of bars, Parquet or CSV, gzipped or not, and saved answers of the services; BadFile for any other shape."""
     for path in paths:
         content = files.read(path)
         if files.is_json(content):
-            files.unknown_shape(path.name, "JSON", SHAPES)
-        yield from parse_table(files.arrow_table(content, path.name), name=path.name)
+            yield from tables.batches(DailyBar, _saved(files.json_of(content, path.name), path.name))
+        else:
+            yield from parse_table(files.arrow_table(content, path.name), name=path.name)
+
+
+def _saved(document: object, name: str) -> Iterator[tables.Timed | Reject]:
+    """Rows of an answer kept as a file, its bars closed however late the session."""
+    keys = set(document) if isinstance(document, dict) else set()
+    try:
+        if isinstance(document, dict) and "bars" in keys:
+            yield from parse_page(document["bars"], closed=_any_session, backfill=True)
+        elif "chart" in keys:
+            yield from _charted(yahoo.parse_saved(document, name), closed=_any_session, first=date.min, backfill=True)
+        else:
+            found = f"JSON with keys {', '.join(sorted(map(str, keys)))[:300]}" if keys else f"a JSON {type(document).__name__}"
+            files.unknown_shape(name, found, SHAPES)
+    except SourceChanged as error:
+        raise BadFile(f"{name}: {error}") from error
+
+
+def _any_session(day: date) -> bool:
+    return True
 
 
 def parse_page(bars: object, *, closed: Callable[[date], bool], backfill: bool) -> Iterator[tables.Timed | Reject]:
@@ -138,15 +163,22 @@ def parse_page(bars: object, *, closed: Callable[[date], bool], backfill: bool) 
     for symbol, series in bars.items():
         if not isinstance(series, list):
             raise SourceChanged(f"{PATH}: bars of {symbol} are {type(series).__name__}, not a list")
+        strange = sum(not _is_bar(bar) for bar in series)
+        if 2 * strange > len(series):
+            raise SourceChanged(f"{PATH}: {strange} of {len(series)} bars of {symbol} are without t, o, h, l, c or v")
         for index, bar in enumerate(series):
             item = _bar(symbol, bar, f"{PATH} bars.{symbol}[{index}]", backfill)
             if isinstance(item, Reject) or closed(item.row.session):
                 yield item
 
 
+def _is_bar(bar: object) -> bool:
+    return isinstance(bar, dict) and set("tohlcv") <= set(bar)
+
+
 def _bar(symbol: str, bar: object, at: str, backfill: bool) -> tables.Timed | Reject:
-    if not isinstance(bar, dict) or not {"t", "o", "h", "l", "c", "v"} <= set(bar):
-        raise SourceChanged(f"{at}: a bar with t, o, h, l, c, v was expected")
+    if not isinstance(bar, dict) or not _is_bar(bar):
+        return tables.reject("not_a_bar", "t, o, h, l, c and v were expected", bar, at)
     session, name = _session(bar["t"]), symbols.canonical(symbol)
     opened, high, low, close, volume = (_number(bar[field]) for field in "ohlcv")
     if session is None or name is None:
@@ -166,8 +198,7 @@ def _bar(symbol: str, bar: object, at: str, backfill: bool) -> tables.Timed | Re
         volume=round(volume),
         adjustment="raw",
     )
-    known_at = times.new_york(session, times.AFTER_CLOSE) if backfill else None
-    return tables.Timed(row=row, event_at=times.new_york(session, times.REGULAR_CLOSE), known_at=known_at)
+    return _timed(row, backfill)
 
 
 def _session(stamp: object) -> date | None:
@@ -192,7 +223,6 @@ def fetch(http: "Http", since: datetime, until: datetime, options: Mapping[str, 
     Options: `symbols` (canonical, required), `backfill` (rows get the archive's known_at), `feed` (default sip), and `close_at`
     (date -> datetime, the session's close; default 16:00 New York, which holds a half day's bar back until then).
     """
-    close_at: Callable[[date], datetime] = options.get("close_at", _regular_close)
     params: dict[str, str | int] = {
         "timeframe": "1Day",
         "adjustment": "raw",
@@ -201,9 +231,74 @@ def fetch(http: "Http", since: datetime, until: datetime, options: Mapping[str, 
         "end": (until - SIP_DELAY).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "limit": PAGE_LIMIT,
     }
-    for bars in alpaca_pages.pages(http, PATH, "bars", list(options["symbols"]), params, source=SOURCE):
-        items = parse_page(bars, closed=lambda day: close_at(day) <= until, backfill=bool(options.get("backfill")))
+    closed, backfill = _closed(until, options), bool(options.get("backfill"))
+    for found in alpaca_pages.pages(http, PATH, "bars", list(options.get("symbols", ())), params, source=SOURCE):
+        items = iter([found]) if isinstance(found, Reject) else parse_page(found[1], closed=closed, backfill=backfill)
         yield from tables.batches(DailyBar, items)
+
+
+def fetch_yahoo(http: "Http", since: datetime, until: datetime, options: Mapping[str, Any]) -> Iterator[Batch]:
+    """Daily bars from Yahoo, a request per symbol, as they were traded: Yahoo's division by later splits is undone.
+
+    So a bar stays what it was when the company splits again, and rows of either source stand for each other. Options as for Alpaca.
+    Raises SourceChanged when Yahoo knows fewer than half of ten or more symbols.
+    """
+    wanted, first = list(options.get("symbols", ())), times.new_york_date(since)
+    closed, backfill = _closed(until, options), bool(options.get("backfill"))
+    unknown = 0
+
+    def items() -> Iterator[tables.Timed | Reject]:
+        nonlocal unknown
+        for symbol in wanted:
+            chart = yahoo.chart(http, symbol, first, source=YAHOO)
+            unknown += not chart.known
+            yield from _charted([(symbol, chart)], closed=closed, first=first, backfill=backfill)
+
+    yield from tables.batches(DailyBar, items(), size=YAHOO_BATCH_ROWS)
+    yahoo.check_known(unknown, len(wanted))
+
+
+def _charted(
+    charts: Iterable[tuple[str, yahoo.Chart]], *, closed: Callable[[date], bool], first: date, backfill: bool
+) -> Iterator[tables.Timed | Reject]:
+    for symbol, chart in charts:
+        yield from chart.rejects
+        yield from (_of_chart(symbol, bar, backfill) for bar in chart.bars if bar.session >= first and closed(bar.session))
+
+
+def _of_chart(symbol: str, bar: yahoo.ChartBar, backfill: bool) -> tables.Timed | Reject:
+    if bar.close is None:
+        return tables.reject("missing_price", f"no close on {bar.session}", str(bar), bar.position)
+    row = DailyBar(
+        symbol=symbol,
+        session=bar.session,
+        open=bar.open,
+        high=bar.high,
+        low=bar.low,
+        close=bar.close,
+        adj_close=None,
+        volume=bar.volume,
+        adjustment="raw",
+    )
+    return _timed(row, backfill)
+
+
+def _timed(row: DailyBar, backfill: bool) -> tables.Timed:
+    known_at = times.new_york(row.session, times.AFTER_CLOSE) if backfill else None
+    return tables.Timed(row=row, event_at=times.new_york(row.session, times.REGULAR_CLOSE), known_at=known_at)
+
+
+def _closed(until: datetime, options: Mapping[str, Any]) -> Callable[[date], bool]:
+    """Whether a day's session had closed by `until`; a day that the calendar does not know is judged by the regular close."""
+    close_at: Callable[[date], datetime] = options.get("close_at", _regular_close)
+
+    def closed(day: date) -> bool:
+        try:
+            return close_at(day) <= until
+        except LookupError:
+            return _regular_close(day) <= until
+
+    return closed
 
 
 def _midnight(at: datetime) -> str:
@@ -221,6 +316,7 @@ DATASET = Dataset(
     key=("symbol", "session", "adjustment"),
     schedule="close+20m",
     description="Daily open, high, low, close and volume, as traded",
+    known="16:20 New York of the session, early closes included",
     sources=(
         Source(
             name=SOURCE,
@@ -229,6 +325,16 @@ DATASET = Dataset(
             urls=(f"{alpaca_pages.DATA}{PATH}",),
             needs=("alpaca_api_key",),
             wants=("symbols", "close_at"),
+            asks_by="symbols",
+        ),
+        Source(
+            name=YAHOO,
+            fetch=fetch_yahoo,
+            rate=yahoo.RATE,
+            urls=(yahoo.CHART,),
+            rank=1,
+            wants=("symbols", "close_at"),
+            asks_by="symbols",
         ),
     ),
     load=load,

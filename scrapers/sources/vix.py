@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scrapers import files, rates, tables, times
 from scrapers.base import Batch, Dataset, Reject, Source
+from scrapers.cells import number
 from scrapers.errors import BadFile, SourceChanged
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ SOURCE = "cboe_vix"
 URL = "https://cdn.cboe.com/api/global/us_indices/daily_prices/VIX_History.csv"
 RATE = rates.CBOE
 COLUMNS = ["DATE", "OPEN", "HIGH", "LOW", "CLOSE"]
+FEW = 20
+LONGEST_PAUSE = timedelta(days=10)
+"""A file whose newest session is older than this has lost its end."""
 SHAPES = {"Cboe history (CSV)": ", ".join(COLUMNS)}
 
 
@@ -33,20 +37,46 @@ class VixDay:
 
 
 def parse(content: bytes, *, name: str) -> Iterator[tables.Timed | Reject]:
-    """Rows of a history with dates as `YYYY-MM-DD` or `MM/DD/YYYY`; BadFile for other columns.
+    """Rows of a history with dates as `YYYY-MM-DD` or `MM/DD/YYYY`; BadFile without the columns, or when most of many lines are
+    unreadable. A second line of a session is a Reject, and so is a last line that breaks off.
 
     event_at is 16:15 New York, when the index stops; known_at is 16:20, the rule of daily bars.
     """
-    header, records = files.csv_rows(content, name)
-    if [column.upper() for column in header] != COLUMNS:
+    header, lines = files.csv_rows(content, name)
+    columns = [column.upper() for column in header]
+    if not set(COLUMNS) <= set(columns):
         files.unknown_shape(name, f"columns {', '.join(header)[:300]}", SHAPES)
-    for line, cells in records:
-        yield _row(cells, f"{name}:{line}")
+    places, records = [columns.index(column) for column in COLUMNS], list(lines)
+    made = [_row(cells, places, len(columns), f"{name}:{line}") for line, cells in records]
+    if made and not content.endswith(b"\n") and _breaks_off(records[-1][1]):
+        made[-1] = tables.reject("cut_off", "the last line breaks off", records[-1][1], f"{name}:{records[-1][0]}")
+    if 2 * sum(isinstance(item, Reject) for item in made) > max(len(made), FEW):
+        files.unknown_shape(name, f"{len(made)} lines, most of them unreadable", SHAPES)
+    yield from _once(made, name)
 
 
-def _row(cells: list[str], at: str) -> tables.Timed | Reject:
-    if len(cells) != len(COLUMNS):
-        return tables.reject("ragged_record", f"{len(cells)} cells", cells, at)
+def _once(made: list[tables.Timed | Reject], name: str) -> Iterator[tables.Timed | Reject]:
+    seen = set[date]()
+    for item in made:
+        if isinstance(item, Reject):
+            yield item
+        elif item.row.session in seen:
+            yield tables.reject("repeated_day", f"a second line of {item.row.session}", str(item.row), name)
+        else:
+            seen.add(item.row.session)
+            yield item
+
+
+def _breaks_off(cells: list[str]) -> bool:
+    """Whether a last line without an end lost cells or digits: Cboe writes all values with the same number of decimals."""
+    decimals = [len(cell.strip().partition(".")[2]) for cell in cells[1:]]
+    return len(cells) < len(COLUMNS) or decimals[-1] < min(decimals[:-1])
+
+
+def _row(written: list[str], places: list[int], width: int, at: str) -> tables.Timed | Reject:
+    if len(written) != width:
+        return tables.reject("ragged_record", f"{len(written)} cells", written, at)
+    cells = [written[place] for place in places]
     session = times.parse_date(cells[0])
     values = [_points(cell) for cell in cells[1:]]
     if session is None:
@@ -61,10 +91,8 @@ def _row(cells: list[str], at: str) -> tables.Timed | Reject:
 
 
 def _points(cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return math.nan
+    found = number(cell)
+    return math.nan if found is None else found
 
 
 def load(paths: Iterable[Path]) -> Iterator[Batch]:
@@ -74,16 +102,20 @@ def load(paths: Iterable[Path]) -> Iterator[Batch]:
 
 
 def fetch(http: "Http", since: datetime, until: datetime, options: Mapping[str, Any]) -> Iterator[Batch]:
-    """Sessions from `since` to `until` out of Cboe's file, which always holds all of history.
+    """Sessions from `since` to `until`, as far as they have ended, out of Cboe's file, which always holds all of history.
 
     Option `backfill` gives rows the archive's known_at.
     """
     content = http.get(URL, source=SOURCE, rate=RATE).content
     first, last = times.new_york_date(since), times.new_york_date(until)
     try:
-        items = [item for item in parse(content, name=URL) if isinstance(item, Reject) or first <= item.row.session <= last]
+        found = list(parse(content, name=URL))
     except BadFile as error:
         raise SourceChanged(str(error)) from error
+    newest = max((item.row.session for item in found if isinstance(item, tables.Timed)), default=None)
+    if newest is None or newest < last - LONGEST_PAUSE:
+        raise SourceChanged(f"{URL}: the newest session of the file of {len(content)} bytes is {newest}, asked for until {last}")
+    items = [item for item in found if isinstance(item, Reject) or (first <= item.row.session and item.event_at <= until)]
     yield from tables.batches(VixDay, items if options.get("backfill") else map(tables.unstamped, items))
 
 
@@ -93,6 +125,7 @@ DATASET = Dataset(
     key=("session",),
     schedule="open-60m",
     description="Cboe volatility index, daily open, high, low and close",
+    known="16:20 New York of the session",
     sources=(Source(name=SOURCE, fetch=fetch, rate=RATE, urls=(URL,)),),
     load=load,
     publication_lag=timedelta(minutes=5),

@@ -2,6 +2,9 @@
 
 Disclosures count from the moment they were public, never from the trade. Under the STOCK Act (2012) amounts are given
 as ranges, so a disclosure is worth the midpoint of its range, or the lower bound where the range is open-ended.
+
+A trade counts once. Later versions of its row correct it, and do not make it news again. Where several tell of it (Quiver, the House, the
+Senate, an archive of theirs), the trades that are alike in all that they have in common are taken from the one that tells of most.
 """
 
 import re
@@ -11,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from strategies import signals
+from strategies import disclosures, signals
 from strategies.base import DataView, Param, Strategy, Targets, no_targets, weekly
 
 DATASET = "congress_trades"
@@ -19,7 +22,7 @@ FULL_AT_NAMES = 10
 """With fewer names than this the sleeve is invested in proportion to their number."""
 
 SIGN = {"purchase": 1.0, "sale": -1.0, "sale_full": -1.0, "sale_partial": -1.0}
-READ = ("row_key", "symbol", "transaction", "occurrence", "amount_low_usd", "amount_high_usd", "asset_type", "asset_description")
+READ = ("row_key", "symbol", "transaction", "amount_low_usd", "amount_high_usd", "asset_type", "asset_description")
 STOCK_TYPES = ("", "stock", "st", "cs", "common stock")
 NOT_A_STOCK = re.compile(
     r"(?:call|put|stock) options?\b|- options?\b|option type|\bstrike\b"  # options
@@ -41,7 +44,8 @@ def run(
     Weights are proportional to net dollars (or equal), at most `max_weight` each. Names of the ranking without a bar in
     the last five sessions, or cheaper than `min_price` USD, are passed over with the reason.
     """
-    disclosed = view.events(DATASET, view.asof - timedelta(days=days))
+    since = view.asof - timedelta(days=days)
+    disclosed = disclosures.first_told(view.events(DATASET, since), since)
     if disclosed.empty:
         return no_targets()
     trades = signed_trades(disclosed)
@@ -66,22 +70,25 @@ def run(
 def signed_trades(events: pd.DataFrame) -> pd.DataFrame:
     """Stock purchases (+) and sales (-) with their dollars: columns row_key, symbol, signed_usd, by symbol and row_key.
 
-    Left out by rule: exchanges, options, bonds, funds, rows without a ticker or an amount, and exact repetitions inside
-    a filing. A range counts at its midpoint, an open-ended one at its lower bound.
+    Left out by rule: exchanges, options, bonds, funds, rows without a ticker or an amount, exact repetitions inside a filing, and
+    what another origin tells of as well. A range counts at its midpoint, an open-ended one at its lower bound.
     """
-    found: dict[str, tuple[str, str, float]] = {}
-    for key, symbol, transaction, occurrence, low, high, kind, description in zip(*(events[c].tolist() for c in READ), strict=True):
-        if occurrence != 0 or transaction not in SIGN or _is_missing(symbol) or _is_missing(low) or key in found:
+    found: dict[int, tuple[str, str, float]] = {}
+    keys: set[str] = set()
+    rows = zip(disclosures.unrepeated(events), *(events[c].tolist() for c in READ), strict=True)
+    for place, (first, key, symbol, transaction, low, high, kind, description) in enumerate(rows):
+        if not first or transaction not in SIGN or _is_missing(symbol) or _is_missing(low) or key in keys:
             continue
         if _is_stock(symbol, "" if _is_missing(kind) else kind, "" if _is_missing(description) else description):
             top = low if _is_missing(high) else high
-            found[key] = (symbol, key, SIGN[transaction] * (float(low) + float(top)) / 2.0)
-    rows = sorted(found.values())
+            found[place] = (symbol, key, SIGN[transaction] * (float(low) + float(top)) / 2.0)
+            keys.add(key)
+    counted = sorted(found[place] for place in disclosures.told_once(events, found))
     return pd.DataFrame(
         {
-            "row_key": pd.Series([key for _, key, _ in rows], dtype="object"),
-            "symbol": pd.Series([symbol for symbol, _, _ in rows], dtype="object"),
-            "signed_usd": pd.Series([usd for _, _, usd in rows], dtype="float64"),
+            "row_key": pd.Series([key for _, key, _ in counted], dtype="object"),
+            "symbol": pd.Series([symbol for symbol, _, _ in counted], dtype="object"),
+            "signed_usd": pd.Series([usd for _, _, usd in counted], dtype="float64"),
         }
     )
 

@@ -1,15 +1,17 @@
-"""Alpaca market data: daily bars and corporate actions, paged as documented."""
+"""Alpaca market data: daily bars, corporate actions and news, paged as documented."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from scrapers import times
+from scrapers.twin.alpaca_actions import actions_of
+from scrapers.twin.newsroom import EDITED_WITHIN, Article, newsroom_of
 from scrapers.twin.world import World
 
-PAYMENT = timedelta(days=14)
 EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-BARS_LIMIT, ACTIONS_LIMIT = (1000, 10_000), (100, 1000)
+BARS_LIMIT, ACTIONS_LIMIT, NEWS_LIMIT = (1000, 10_000), (100, 1000), (10, 50)
 """Default and greatest number of records a page."""
 
 
@@ -51,16 +53,18 @@ def _bar(world: World, symbol: str, day: date) -> dict[str, Any]:
 
 
 def corporate_actions(world: World, now: datetime, query: dict[str, str]) -> dict[str, Any]:
-    """GET /v1/corporate-actions: splits and cash dividends by day of processing, published on the ex-date."""
+    """GET /v1/corporate-actions: by day of processing, published on the ex-date; of all symbols when none is named."""
     today, wanted = times.new_york_date(now), set(query.get("types", "").split(",")) - {""}
-    start, end = _day(query.get("start"), date.min), _day(query.get("end"), date.max)
-    symbols = _symbols(query) if query.get("symbols") else {asset.symbol for asset in world.assets()}
+    start, end = _day(query.get("start"), date.min).isoformat(), _day(query.get("end"), date.max).isoformat()
+    symbols = _symbols(query) if query.get("symbols") else None
     found = [
-        (kind, record)
-        for kind, record in _actions(world, symbols, today)
-        if start.isoformat() <= record["process_date"] <= end.isoformat() and (not wanted or kind.removesuffix("s") in wanted)
+        (action.kind, action.record)
+        for action in actions_of(world).until(today)
+        if start <= action.record["process_date"] <= end
+        and (not wanted or action.kind.removesuffix("s") in wanted)
+        and (symbols is None or not symbols.isdisjoint(action.symbols))
     ]
-    found.sort(key=lambda item: (item[1]["process_date"], item[1]["symbol"], item[0]), reverse=query.get("sort") == "desc")
+    found.sort(key=lambda item: (item[1]["process_date"], item[1]["id"]), reverse=query.get("sort") == "desc")
     offset, limit = _offset(query), _limit(query, ACTIONS_LIMIT)
     page: dict[str, list[dict[str, Any]]] = {}
     for kind, record in found[offset : offset + limit]:
@@ -68,49 +72,54 @@ def corporate_actions(world: World, now: datetime, query: dict[str, str]) -> dic
     return {"corporate_actions": page, "next_page_token": str(offset + limit) if offset + limit < len(found) else None}
 
 
-def _actions(world: World, symbols: set[str], today: date) -> list[tuple[str, dict[str, Any]]]:
-    listed = [asset.symbol for asset in world.assets() if asset.symbol in symbols]
-    found: list[tuple[str, dict[str, Any]]] = []
-    for day in world.sessions:
-        if day > today:
-            break
-        for symbol in listed:
-            dividend, ratio = world.dividend(symbol, day), world.split(symbol, day)
-            if dividend > 0:
-                found.append(("cash_dividends", _dividend(symbol, day, dividend)))
-            if ratio != 1.0:
-                found.append(("forward_splits" if ratio > 1 else "reverse_splits", _split(symbol, day, ratio)))
-    return found
+def news(world: World, now: datetime, query: dict[str, str]) -> dict[str, Any]:
+    """GET /v1beta1/news: articles by the time of their newest text, newest first unless sort=asc; of all symbols when none is named."""
+    end = min(_instant(query.get("end"), now), now)
+    start = _instant(query.get("start"), times.new_york(times.new_york_date(now)))
+    symbols = _symbols(query) if query.get("symbols") else None
+    written = newsroom_of(world).articles(times.new_york_date(start - EDITED_WITHIN), times.new_york_date(end))
+    shown = [
+        (updated, article)
+        for article in written
+        if (updated := _updated_at(article, now)) <= end
+        and start <= updated
+        and (symbols is None or not symbols.isdisjoint(article.symbols))
+    ]
+    shown.sort(key=lambda item: (item[0], item[1].number), reverse=query.get("sort", "desc") != "asc")
+    offset, limit = _offset(query), _limit(query, NEWS_LIMIT)
+    page = [_news(article, updated) for updated, article in shown[offset : offset + limit]]
+    return {"news": page, "next_page_token": str(offset + limit) if offset + limit < len(shown) else None}
 
 
-def _dividend(symbol: str, day: date, amount: float) -> dict[str, Any]:
-    paid = (day + PAYMENT).isoformat()
+def _updated_at(article: Article, now: datetime) -> datetime:
+    """When the text that is shown at `now` was published."""
+    edited = article.edited_at is not None and article.edited_at <= now
+    return article.edited_at if edited and article.edited_at is not None else article.created_at + timedelta(seconds=1)
+
+
+def _news(article: Article, updated: datetime) -> dict[str, Any]:
     return {
-        "id": f"{symbol}-{day}-dividend",
-        "symbol": symbol,
-        "cusip": "",
-        "rate": amount,
-        "special": False,
-        "foreign": False,
-        "process_date": paid,
-        "ex_date": day.isoformat(),
-        "record_date": day.isoformat(),
-        "payable_date": paid,
+        "id": article.number,
+        "headline": f"{article.headline} (Updated)" if updated == article.edited_at else article.headline,
+        "author": "Synthetic Newsdesk",
+        "created_at": article.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "updated_at": updated.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "summary": article.summary,
+        "content": "",
+        "url": f"https://news.example/synthetic/{article.number}",
+        "images": [],
+        "symbols": list(article.symbols),
+        "source": "synthetic",
     }
-
-
-def _split(symbol: str, day: date, ratio: float) -> dict[str, Any]:
-    new, old = (ratio, 1) if ratio > 1 else (1, round(1 / ratio))
-    stamp = day.isoformat()
-    record = {"id": f"{symbol}-{day}-split", "symbol": symbol, "new_rate": new, "old_rate": old, "process_date": stamp, "ex_date": stamp}
-    cusips = {"cusip": ""} if ratio > 1 else {"old_cusip": "", "new_cusip": ""}
-    return {**record, **cusips, "record_date": stamp, "payable_date": stamp}
 
 
 def _symbols(query: dict[str, str]) -> set[str]:
     symbols = {symbol for symbol in query.get("symbols", "").split(",") if symbol}
     if not symbols:
         raise BadQuery("symbols is required")
+    wrong = sorted(symbol for symbol in symbols if not re.fullmatch(r"[A-Z]{1,6}(\.[A-Z]{1,3})?", symbol))
+    if wrong:
+        raise BadQuery(f"invalid symbol(s): {', '.join(wrong)}")
     return symbols
 
 

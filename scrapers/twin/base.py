@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from fastapi.responses import Response as Answer
+from starlette.exceptions import HTTPException
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -43,6 +44,14 @@ class Service:
 
     host: str
     routes: "Callable[[World, TwinClock], APIRouter]"
+
+
+class Instead(HTTPException):
+    """Raised in a route or in what a route depends on: the answer is given in place of the route's own."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status_code)
+        self.answer = answer
 
 
 def json_answer(content: object, status: int = 200) -> Answer:

@@ -9,7 +9,8 @@ from scrapers import disclosures, times
 if TYPE_CHECKING:
     import numpy as np
 
-MEMBERS = 40
+MEMBERS, FILERS = 40, 4
+"""Members, and those of them who file on one session: a report holds several trades."""
 LAG_DAYS = (20, 28, 39, 72, 300)
 LAG_QUANTILES = (0.25, 0.5, 0.75, 0.9, 1.0)
 """Days from trade to disclosure and the share of trades disclosed by then, as measured in House data of 2020 to 2022."""
@@ -52,7 +53,7 @@ def disclosures_of(
     """
     filed: list[Disclosure] = []
     for hour in sorted(rng.uniform(9.0, 18.0, size=int(rng.integers(8, 16)))):
-        member = int(rng.integers(MEMBERS))
+        member = (17 * session.toordinal() + 13 * (int(rng.integers(MEMBERS)) % FILERS)) % MEMBERS
         buys = rng.random() < 0.55
         pick = int(rng.choice(favoured)) if buys and rng.random() < 0.6 else int(rng.integers(len(symbols)))
         low, high = list(disclosures.BRACKETS_USD.items())[min(int(rng.geometric(0.6)) - 1, 5)]

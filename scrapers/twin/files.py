@@ -24,7 +24,7 @@ def vix_history(world: World, now: datetime) -> str:
 def constituents(world: World, now: datetime) -> str:
     """constituents.csv: the members of the day."""
     rows: list[tuple[object, ...]] = [CONSTITUENT_COLUMNS]
-    for number, (asset, added) in enumerate(world.constituents(times.new_york_date(now)), start=1):
+    for asset, added in world.constituents(times.new_york_date(now)):
         rows.append(
             (
                 asset.symbol,
@@ -33,7 +33,7 @@ def constituents(world: World, now: datetime) -> str:
                 asset.sub_industry,
                 "Synthetic City, Nowhere",
                 added.isoformat(),
-                9_000_000 + number,
+                world.cik_of(asset.symbol),
                 1999,
             )
         )

@@ -30,6 +30,7 @@ FAVOURED, FAVOURED_SESSIONS = 8, 42
 HEAT_KINDS = ("analysts", "apps", "biotech", "contracts", "forum", "fundamentals", "insiders", "lobbying", "news", "search", "wiki")
 """What outsiders can notice of a company beside disclosed trades; each kind has its own favoured stocks."""
 HEAT_DRIFT = 0.0003
+FIRST_CIK = 9_000_001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +85,17 @@ class World:
     def _data(self) -> _Arrays:
         return _Generator(self.seed, self._assets).run(self.sessions)
 
+    def first(self, count: int) -> "World":
+        """The same market, ending with its session of that number."""
+        return self if count >= len(self.sessions) else World(seed=self.seed, sessions=self.sessions[:count], n_symbols=len(self._assets))
+
     def assets(self) -> tuple[Asset, ...]:
         """All securities: the invented stocks, then the funds."""
         return self._assets
+
+    def cik_of(self, symbol: str) -> int:
+        """The number under which the SEC knows the issuer of a security; KeyError for an unknown symbol."""
+        return FIRST_CIK + self._column[symbol]
 
     def bar(self, symbol: str, session: date) -> Bar:
         """The session as traded; KeyError for an unknown symbol or a day that is no session."""

@@ -1,17 +1,19 @@
-"""data.alpaca.markets: bars and corporate actions, behind a key pair."""
+"""data.alpaca.markets, bars, corporate actions and news, and paper-api.alpaca.markets, the list of assets, behind a key pair."""
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from scrapers.twin import alpaca
-from scrapers.twin.base import Service, TwinClock, json_answer
+from scrapers.twin.assets import Asset
+from scrapers.twin.base import Instead, Service, TwinClock, json_answer
 from scrapers.twin.world import World
 
 
-def routes(world: World, clock: TwinClock) -> APIRouter:
+def data(world: World, clock: TwinClock) -> APIRouter:
     """The endpoints of the market data API that are in use."""
     router = APIRouter()
 
@@ -23,16 +25,73 @@ def routes(world: World, clock: TwinClock) -> APIRouter:
     def corporate_actions(request: Request) -> Response:
         return _answer(request, lambda query: alpaca.corporate_actions(world, clock.now(), query))
 
+    @router.get("/v1beta1/news")
+    def news(request: Request) -> Response:
+        return _answer(request, lambda query: alpaca.news(world, clock.now(), query))
+
     return router
 
 
-def _answer(request: Request, answer: Callable[[dict[str, str]], dict[str, Any]]) -> Response:
+def trading(world: World, clock: TwinClock) -> APIRouter:
+    """The list of assets alone: orders go to the exchange."""
+    router = APIRouter()
+    listed = [*(_asset(asset, place) for place, asset in enumerate(world.assets())), *UNTRADED]
+
+    @router.get("/v2/assets")
+    def assets(request: Request, status: str | None = None, asset_class: str = "us_equity") -> Response:
+        def found(query: dict[str, str]) -> list[dict[str, Any]]:
+            return [a for a in listed if a["class"] == asset_class and status in (None, a["status"])]
+
+        return _answer(request, found)
+
+    return router
+
+
+def _asset(asset: Asset, place: int) -> dict[str, Any]:
+    """One record. A few companies cannot be had in fractions, or sold short."""
+    return {
+        "id": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{asset.symbol}.twin.example")),
+        "class": "us_equity",
+        "exchange": asset.exchange,
+        "symbol": asset.symbol,
+        "name": f"{asset.name} Common Stock" if asset.kind == "stock" else asset.name,
+        "status": "active",
+        "tradable": True,
+        "marginable": True,
+        "maintenance_margin_requirement": 30,
+        "margin_requirement_long": "30",
+        "margin_requirement_short": "30",
+        "shortable": place % 17 != 5,
+        "easy_to_borrow": place % 17 != 5,
+        "borrow_status": "easy_to_borrow" if place % 17 != 5 else "not_shortable",
+        "fractionable": place % 23 != 7,
+        "attributes": [],
+    }
+
+
+def _also(symbol: str, **changes: object) -> dict[str, Any]:
+    name = f"Synthetic listing {symbol}"
+    plain = Asset(symbol=symbol, name=name, kind="fund", sector="", sub_industry="", exchange="OTC")
+    return {**_asset(plain, 0), **changes}
+
+
+UNTRADED = [
+    _also("ZYA.PRB", tradable=False),
+    _also("ZYB.U", fractionable=False),
+    _also("SYNTHETIC1", tradable=False),
+    _also("ZYC", status="inactive", tradable=False),
+    _also("ZYD/USD", **{"class": "crypto", "exchange": "CRYPTO"}),
+]
+"""Listings without prices: a preferred share, a unit, an escrow number that is no ticker, one that is gone, and a coin."""
+
+
+def _answer(request: Request, answer: Callable[[dict[str, str]], Any]) -> Response:
     if not (request.headers.get("APCA-API-KEY-ID") and request.headers.get("APCA-API-SECRET-KEY")):
-        raise HTTPException(403, {"message": "forbidden."})
+        raise Instead(json_answer({"message": "forbidden."}, 403))
     try:
         return json_answer(answer(dict(request.query_params)))
     except alpaca.BadQuery as error:
-        raise HTTPException(400, {"message": str(error)}) from error
+        raise Instead(json_answer({"message": str(error)}, 400)) from error
 
 
-SERVICES = (Service(host="data.alpaca.markets", routes=routes),)
+SERVICES = (Service(host="data.alpaca.markets", routes=data), Service(host="paper-api.alpaca.markets", routes=trading))

@@ -1,36 +1,51 @@
-"""api.quiverquant.com: what the subscription offers, behind a key."""
+"""api.quiverquant.com, what the subscription offers behind a key, and www.quiverquant.com, a few of its web pages."""
 
-from fastapi import APIRouter, HTTPException, Request
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
+
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
-from scrapers.twin import quiver
-from scrapers.twin.base import Service, TwinClock, json_answer
+from scrapers import twin
+from scrapers.twin import quiver_access
+from scrapers.twin.base import Service, TwinClock, html_answer
 from scrapers.twin.world import World
 
+FEEDS = ("quiver_congress", "quiver_feeds")
+"""Modules of `scrapers.twin` with `routes(world, clock)`, whose paths are below /beta."""
+PAGES = "quiver_page_"
+"""Modules whose names begin so declare one page: PATH and `page(world, now) -> str`."""
 
-def routes(world: World, clock: TwinClock) -> APIRouter:
-    """The endpoints below /beta."""
-    router = APIRouter(prefix="/beta")
 
-    @router.get("/live/congresstrading")
-    def live(request: Request) -> Response:
-        _key(request)
-        return json_answer(quiver.live(world, clock.now()))
+def _modules(prefix: str) -> list[ModuleType]:
+    found = (entry.name for entry in iter_modules(twin.__path__) if entry.name.startswith(prefix))
+    return [import_module(f"{twin.__name__}.{name}") for name in sorted(found)]
 
-    @router.get("/bulk/congresstrading")
-    def bulk(request: Request, page: int = 1, page_size: int = 1000, version: str = "V1") -> Response:
-        _key(request)
-        if page < 1 or not 1 <= page_size <= 5000 or version not in ("V1", "V2"):
-            raise HTTPException(400, "page, page_size or version out of range")
-        return json_answer(quiver.bulk(world, clock.now(), page, page_size, version))
 
+def interface(world: World, clock: TwinClock) -> APIRouter:
+    """Every endpoint, by a key alone; an unknown path is an HTML page with status 404."""
+    feeds, router = APIRouter(prefix="/beta", dependencies=[Depends(quiver_access.key)]), APIRouter()
+    for module in (module for name in FEEDS for module in _modules(name)):
+        feeds.include_router(module.routes(world, clock))
+    router.include_router(feeds)
+    router.include_router(quiver_access.elsewhere())
     return router
 
 
-def _key(request: Request) -> None:
-    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    if scheme not in ("Bearer", "Token") or not key.strip():
-        raise HTTPException(401, "Authentication credentials were not provided.")
+def pages(world: World, clock: TwinClock) -> APIRouter:
+    """The web pages, open to everybody."""
+    router = APIRouter()
+    for module in _modules(PAGES):
+        _mount(router, module, world, clock)
+    router.include_router(quiver_access.elsewhere())
+    return router
 
 
-SERVICES = (Service(host="api.quiverquant.com", routes=routes),)
+def _mount(router: APIRouter, module: ModuleType, world: World, clock: TwinClock) -> None:
+    @router.get(module.PATH)
+    def page(request: Request) -> Response:
+        return html_answer(module.page(world, clock.now()))
+
+
+SERVICES = (Service(host="api.quiverquant.com", routes=interface), Service(host="www.quiverquant.com", routes=pages))

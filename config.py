@@ -14,6 +14,7 @@ for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import date
@@ -84,8 +85,23 @@ def _absolute(path: Path) -> Path:
     return CHECKOUT / path.expanduser()
 
 
+def _sources(value: object) -> object:
+    """Each dataset's source as a name or a list of names."""
+    found = _parsed(value)
+    return {k: (v,) if isinstance(v, str) else v for k, v in found.items()} if isinstance(found, dict) else found
+
+
+def _contact(value: str) -> str:
+    if value and not re.fullmatch(r"(https?://|[^@\s<>()]+@)[^@\s<>()]+\.[^@\s<>()]+", value):
+        raise ValueError("write a mail address or an http(s) address under which a data service can reach you")
+    return value
+
+
 NameList = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 JsonObject = Annotated[dict[str, dict[str, Any]], BeforeValidator(_parsed)]
+SourceNames = Annotated[dict[str, Annotated[tuple[str, ...], Field(min_length=1)]], BeforeValidator(_sources)]
+Budgets = Annotated[dict[str, Annotated[int, Field(ge=1)]], BeforeValidator(_parsed)]
+Contact = Annotated[str, AfterValidator(_contact)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -106,7 +122,7 @@ class Settings(BaseSettings):
     alpaca_api_key: SecretStr | None = Field(None, description="Alpaca key id. With the secret: trade on that account; without: sandbox.")
     alpaca_api_secret: SecretStr | None = Field(None, description="Alpaca secret key.")
     alpaca_base_url: BaseUrl = Field("https://paper-api.alpaca.markets", description="Alpaca trading host, scheme and host only.")
-    quiver_api_key: SecretStr | None = Field(None, description="Quiver Quantitative token, for congressional trades.")
+    quiver_api_key: SecretStr | None = Field(None, description="Quiver Quantitative token; without it free sources stand in.")
     reddit_client_id: SecretStr | None = Field(None, description="Reddit application id.")
     reddit_client_secret: SecretStr | None = Field(None, description="Reddit application secret.")
     pg_uri: SecretStr | None = Field(None, description="PostgreSQL server to use; without it allocd starts its own under state_dir.")
@@ -119,7 +135,12 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe event that is logged.")
     log_json: Literal["auto", "true", "false"] = Field("auto", description="JSON log lines; auto means unless stdout is a terminal.")
     broker: Literal["alpaca", "builtin"] = Field("alpaca", description="alpaca, or the built-in paper exchange (builtin).")
-    contact: str = Field("", description="Mail address sent to data services that ask who is calling.")
+    contact: Contact = Field("", description="Mail address or URL sent to data services; the SEC and Wikimedia insist on one.")
+
+    # Data.
+    sources: SourceNames = Field({}, description='Sources in place of the first choice, JSON: {"congress_trades": ["house_clerk"]}.')
+    rate_budget: Budgets = Field({}, description='Requests per period by group, JSON, below the provider\'s limit: {"sec": 4}.')
+    raw_retention_days: Annotated[int, Field(ge=0)] = Field(90, description="Days for which raw answers are kept; 0 keeps no bodies.")
 
     # Strategies.
     strategies: NameList = Field((), description="Strategies to run: names with commas, or a JSON list. Empty: all of the catalog.")

@@ -5,7 +5,7 @@ import importlib
 import json
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +16,7 @@ from config import ConfigError, Settings
 from daemon.errors import DaemonError
 from daemon.store.errors import DatabaseTooNew, StoreError
 from execution.errors import ExecutionError
-from scrapers.errors import ScrapeError
+from scrapers.errors import ScrapeError, SourceUnavailable
 from strategies.errors import StrategyError
 
 app = typer.Typer(add_completion=True, no_args_is_help=False, pretty_exceptions_enable=False, help="allocd, a portfolio-allocation daemon.")
@@ -54,6 +54,8 @@ def main(load: Callable[[], Settings]) -> int:
     except StoreError as error:
         return _fail(_full_or_all(str(error)), 69)
     except ExecutionError as error:
+        return _fail(str(error), 69)
+    except SourceUnavailable as error:
         return _fail(str(error), 69)
     except (ScrapeError, StrategyError) as error:
         return _fail(str(error), 2)
@@ -107,7 +109,7 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Read bulk archives into the main store."""
-    _module("verbs").import_files(_load(), dataset, files, as_json)
+    _module("data_verbs").import_files(_load(), dataset, files, as_json)
 
 
 @app.command()
@@ -172,7 +174,7 @@ app.add_typer(data, name="data")
 def data_table(context: typer.Context, as_json: AsJson = False, sandbox: Sandbox = None) -> None:
     """A table of the datasets."""
     if context.invoked_subcommand is None:
-        _module("verbs").data(_load(), as_json, sandbox)
+        _module("data_verbs").data(_load(), as_json, sandbox)
 
 
 @data.command("show")
@@ -185,7 +187,31 @@ def data_show(
     sandbox: Sandbox = None,
 ) -> None:
     """Rows of a dataset as they were known."""
-    _module("verbs").data_show(_load(), dataset, symbol, _aware(asof), limit, as_json, sandbox)
+    _module("data_verbs").data_show(_load(), dataset, symbol, _aware(asof), limit, as_json, sandbox)
+
+
+@app.command()
+def backfill(
+    dataset: Annotated[str, typer.Argument(help="Dataset, e.g. congress_trades.")],
+    since: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")],
+    until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Day after the last; default now.")] = None,
+    source: Annotated[str | None, typer.Option(help="Only this source; default those that would be collected.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Also what is on record.")] = False,
+) -> None:
+    """Read the past of a dataset's sources into the main store, under their rate limits; interrupted, it goes on where it stopped."""
+    raise typer.Exit(_module("data_verbs").backfill(_load(), dataset, _aware(since), _aware(until), source, again))
+
+
+@app.command()
+def reparse(
+    dataset: Annotated[str, typer.Argument(help="Dataset, e.g. congress_trades.")],
+    source: Annotated[str | None, typer.Option(help="Only this source.")] = None,
+    since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only fetches from this day on.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would change.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read the archived answers of a dataset again, without asking anybody: exit 0 all read, 3 some could not be."""
+    raise typer.Exit(_module("data_verbs").reparse(_load(), dataset, source, _aware(since), dry_run, as_json))
 
 
 @app.command()
@@ -251,12 +277,21 @@ def twin(
     port: Port = 0,
     realtime: Realtime = False,
     ready_file: ReadyFile = None,
+    fault: Annotated[list[str] | None, typer.Option(metavar="HOST=KIND", help="Spoil a service from the start; may be repeated.")] = None,
 ) -> None:
     """Serve the doubles of the outside data services over the generated market (SYNTHETIC)."""
     sandbox = _module("sandbox")
-    sandbox.serve_twin(
-        _market(sandbox, seed, symbols, start.date(), history), host=host, port=port, realtime=realtime, ready_file=ready_file
-    )
+    market = _market(sandbox, seed, symbols, start.date(), history)
+    sandbox.serve_twin(market, host=host, port=port, realtime=realtime, ready_file=ready_file, faults=_faults(fault or ()))
+
+
+def _faults(given: Sequence[str]) -> Any:
+    """Faults as HOST=KIND."""
+    faults = importlib.import_module("scrapers.twin.faults")
+    try:
+        return faults.parsed(given)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _market(sandbox: Any, seed: int, symbols: int, start: date, history: int) -> Any:

@@ -12,6 +12,7 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 NEW_YORK = ZoneInfo("America/New_York")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PACED_FROM, PACED_UNTIL = time_of_day(8), time_of_day(18)
 # A suspended machine or a stepped system clock must not oversleep: the wall clock is asked again this often.
 LONGEST_WAIT_S = 15.0
@@ -129,6 +130,27 @@ class VirtualClock:
 
     def _wait(self, start: datetime, end: datetime) -> bool:
         return True
+
+
+class BesideClock:
+    """The present of those who wait beside a virtual clock without holding it up: each thread's own, never behind the clock.
+
+    A source's allowance is waited for in virtual time, request by request; the market's clock stays where its driver has it, and overtakes
+    whoever waited as soon as it has come that far itself.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._own = threading.local()
+
+    def now(self) -> datetime:
+        """The clock's instant, or the later one that this thread has waited until."""
+        at: datetime = max(self._clock.now(), getattr(self._own, "at", EPOCH))
+        return at
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, in this thread's time alone."""
+        self._own.at = self.now() + timedelta(seconds=seconds)
 
 
 class PacedClock(VirtualClock):

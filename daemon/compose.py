@@ -2,32 +2,39 @@
 
 import difflib
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from config import CHECKOUT, Settings
+from daemon import feeds
 from daemon.book import TradingBook
 from daemon.calendar import Calendar
 from daemon.clock import Clock
 from daemon.errors import StartRefused
 from daemon.joblist import metrics_for
 from daemon.metrics import Metrics
-from daemon.runtime import Runtime, SourceOptions
-from daemon.services import KEY, SECRET
+from daemon.raw_archive import RawArchive
+from daemon.runtime import DataRuntime, Runtime
+from daemon.schedule import thinned
+from daemon.source_choice import chosen
 from daemon.store.postgres import Database
 from daemon.store.segments import Lake
 from daemon.store.view import Archive
 from daemon.version import VERSION, revision
 from execution.alpaca import AlpacaBroker
 from execution.errors import LiveTradingGuard
-from scrapers import DATASETS, source_hosts
-from scrapers.http import Http, HttpOptions
+from scrapers import DATASETS
+from scrapers.base import Dataset, Source
+from scrapers.http import Http
+from scrapers.rate_limit import check_budget
 from strategies import CATALOG, resolve_params
 from strategies.base import Strategy
 from strategies.errors import StrategyError
 
-ALPACA_DATA_HOST, QUIVER_HOST = "data.alpaca.markets", "api.quiverquant.com"
+PACED_GAP = timedelta(hours=12)
 PACED_SETTLES = ("open+1m", "open+30m", "close+1m")
 
 
@@ -67,51 +74,24 @@ def metrics_of(strategies: Mapping[str, Strategy], settle_anchors: tuple[str, ..
     return metrics_for(code_version(), strategies, DATASETS, settle_anchors)
 
 
-def http_client(settings: Settings, clock: Clock, metrics: Metrics, *, twin_url: str | None) -> Http:
-    """The one outbound client; with `twin_url` every official host is routed there."""
-    credentials = _sandbox_credentials() if twin_url else _credentials(settings)
-    return Http(
-        HttpOptions(),
-        now=clock.now,
-        sleep=lambda seconds: _sleep(clock, seconds),
-        contact=settings.contact,
-        hosts=source_hosts(),
-        credentials=credentials,
-        routes={f"https://{host}": f"{twin_url}/{host}" for host in source_hosts()} if twin_url else {},
-        on_request=_observe(metrics),
-        on_retry=lambda source: metrics.inc("allocd_scraper_retries_total", source=source),
-    )
+def sources(settings: Settings, *, sandbox: bool) -> dict[str, tuple[Source, ...]]:
+    """What is collected from whom, by dataset. Raises StartRefused for a setting that names nothing, or a source that wants the unknown."""
+    feeds.check(DATASETS)
+    try:
+        check_budget(settings.rate_budget)
+    except ValueError as error:
+        raise StartRefused(f"ALLOCD_RATE_BUDGET: {error}") from error
+    return {name: choice.sources for name, choice in chosen(settings, DATASETS, sandbox=sandbox).items() if choice.sources}
 
 
-def _sleep(clock: Clock, seconds: float) -> None:
-    clock.sleep_until(clock.now() + timedelta(seconds=seconds))
+def datasets(*, paced: bool) -> dict[str, Dataset]:
+    """The catalog. On paced time a day takes seconds, and decisions are made once a day: nobody is asked every few minutes."""
+    return {name: replace(d, schedule=thinned(d.schedule, PACED_GAP)) if paced else d for name, d in DATASETS.items()}
 
 
-def _observe(metrics: Metrics) -> Callable[[str, str, float], None]:
-    def observe(source: str, code: str, seconds: float) -> None:
-        metrics.inc("allocd_scraper_requests_total", source=source, code=code)
-        metrics.observe("allocd_scraper_request_duration_seconds", seconds, source=source)
-
-    return observe
-
-
-def _credentials(settings: Settings) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
-    if settings.alpaca_api_key and settings.alpaca_api_secret:
-        found[ALPACA_DATA_HOST] = {
-            "APCA-API-KEY-ID": settings.alpaca_api_key.get_secret_value(),
-            "APCA-API-SECRET-KEY": settings.alpaca_api_secret.get_secret_value(),
-        }
-    if settings.quiver_api_key:
-        found[QUIVER_HOST] = {"Authorization": f"Bearer {settings.quiver_api_key.get_secret_value()}"}
-    return found
-
-
-def _sandbox_credentials() -> dict[str, dict[str, str]]:
-    return {
-        ALPACA_DATA_HOST: {"APCA-API-KEY-ID": KEY, "APCA-API-SECRET-KEY": SECRET},
-        QUIVER_HOST: {"Authorization": f"Bearer {SECRET}"},
-    }
+def raw_archive(settings: Settings, directory: Path) -> RawArchive:
+    """Where answers are kept below a state directory; nowhere when none are to be kept."""
+    return RawArchive(directory / "raw" if settings.raw_retention_days else None)
 
 
 def broker(key: str, secret: str, base_url: str, metrics: Metrics, clock: Clock) -> AlpacaBroker:
@@ -132,44 +112,35 @@ def broker(key: str, secret: str, base_url: str, metrics: Metrics, clock: Clock)
         raise StartRefused(f"ALPACA_BASE_URL: {error}") from error
 
 
-def sources(settings: Settings, calendar: Calendar, *, sandbox: bool) -> dict[str, SourceOptions]:
-    """Fetch options by dataset, for those that this runtime can collect."""
-    everything: dict[str, SourceOptions] = {
-        "bars_daily": lambda rt: {"symbols": universe(rt), "close_at": calendar.close_at},
-        "corporate_actions": lambda rt: {"symbols": universe(rt)},
-        "congress_trades": lambda rt: {},
-        "constituents": lambda rt: {},
-        "index_membership": lambda rt: {"members": open_spells(rt)},
-        "vix": lambda rt: {},
-    }
-    if not sandbox and settings.quiver_api_key is None:
-        del everything["congress_trades"]
-    return everything
-
-
-def universe(rt: Runtime) -> list[str]:
-    """Symbols whose prices are collected: index members, the strategies' funds, the benchmark, what is held or lately disclosed."""
-    with rt.trading:
-        rt.archive.refresh()
-        view = rt.archive.view(rt.clock.now())
-        disclosed = view.events("congress_trades", rt.clock.now() - timedelta(days=120))
-        wanted = {
-            rt.settings.benchmark,
-            *view.events("constituents")["symbol"],
-            *(f for s in rt.strategies.values() for f in s.funds),
-            *rt.book.ledger.account_positions(),
-            *disclosed.loc[disclosed["symbol"].notna(), "symbol"],
-        }
-    return sorted(str(s) for s in wanted if rt.tradable is None or s in rt.tradable)
-
-
-def open_spells(rt: Runtime) -> dict[str, Any]:
-    """Start date by symbol of the memberships that are open now, so that a fetch can close those that ended."""
-    with rt.trading:
-        rt.archive.refresh()
-        frame = rt.archive.view(rt.clock.now()).events("index_membership")
-    still = frame[frame["end_date"].isna() & (frame["index_name"] == "sp500")]
-    return dict(zip(still["symbol"], still["start_date"], strict=True))
+def data_runtime(
+    settings: Settings,
+    *,
+    db: Database,
+    lake: Lake,
+    clock: Clock,
+    calendar: Calendar,
+    http: Http | None,
+    raw: RawArchive,
+    sources: Mapping[str, tuple[Source, ...]],
+    metrics: Metrics,
+) -> DataRuntime:
+    """A runtime that collects and does not trade."""
+    strategies, _ = enabled(settings)
+    return DataRuntime(
+        settings=settings,
+        clock=clock,
+        calendar=calendar,
+        db=db,
+        lake=lake,
+        archive=Archive(lake, DATASETS.values(), calendar),
+        book=TradingBook(db),
+        metrics=metrics,
+        strategies=strategies,
+        datasets=DATASETS,
+        sources=sources,
+        http=http,
+        raw=raw,
+    )
 
 
 def runtime(
@@ -181,6 +152,9 @@ def runtime(
     calendar: Calendar,
     broker: AlpacaBroker,
     http: Http,
+    raw: RawArchive,
+    datasets: Mapping[str, Dataset],
+    sources: Mapping[str, tuple[Source, ...]],
     metrics: Metrics,
     strategies: Mapping[str, Strategy],
     params: Mapping[str, dict[str, Any]],
@@ -195,15 +169,16 @@ def runtime(
         calendar=calendar,
         db=db,
         lake=lake,
-        archive=Archive(lake, DATASETS.values(), calendar),
+        archive=Archive(lake, datasets.values(), calendar),
         broker=broker,
         book=TradingBook(db),
         metrics=metrics,
         strategies=strategies,
         params=params,
-        datasets=DATASETS,
-        sources=sources(settings, calendar, sandbox=sandbox),
+        datasets=datasets,
+        sources=sources,
         http=http,
+        raw=raw,
         settle_anchors=settle_anchors,
         id_prefix=id_prefix,
         code_version=code_version(),

@@ -13,15 +13,17 @@ import pandas as pd
 from daemon.book import OpenOrder, Outbox, PendingCross
 from daemon.cycle_input import CycleInput, Options, SleeveInput
 from daemon.decision import Decision, Evaluation, decide, extend, step_books
+from daemon.freshness import stale_datasets
 from daemon.jobs import Skipped, attempt
 from daemon.logging import bound, get_logger
-from daemon.readings import HISTORY_SESSIONS
+from daemon.readings import HISTORY_SESSIONS, coverage
 from daemon.report_data import allocation_json
 from daemon.runtime import Runtime
 from daemon.settle import SEND_UNTIL, send, settle
 from daemon.shadow import ShadowBook, ShadowMark
 from daemon.store.events import micros
 from daemon.store.postgres import Database
+from daemon.store.segments import BARS
 from execution.planning import SleeveState
 from execution.sleeves import transfer
 from strategies.base import Targets
@@ -119,6 +121,7 @@ class Cycles:
         if any(m.book.session is None for m in memory.sleeves.values()):
             self._warm_up(memory, session)
         view = rt.archive.view(at)
+        rt.metrics.set("allocd_data_coverage_ratio", coverage(view) or 0.0, dataset=BARS)
         given = self._gather(memory, session, at)
         decision = decide(given, view, memory.history, rt.strategies, rt.calendar, self._attempt)
         with bound(cycle_id=given.cycle_id):
@@ -176,6 +179,7 @@ class Cycles:
             whole_shares=tuple(sorted(rt.whole_shares)),
             versions_known=rt.archive.versions_known(micros(at)),
             history_hash=history_hash(memory.history),
+            stale=stale_datasets(rt, rt.clock.now()),
         )
 
     def _warm_up(self, memory: Memory, session: date) -> None:

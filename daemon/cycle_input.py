@@ -1,7 +1,7 @@
 """What a cycle was given beside the data: recorded with its decision, so that the decision can be derived again."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -48,7 +48,7 @@ class SleeveInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleInput:
-    """Everything beside the data that a decision depends on."""
+    """Everything beside the data that a decision depends on. stale: datasets that were not to be traded on, with the reason."""
 
     cycle_id: str
     session: date
@@ -64,6 +64,7 @@ class CycleInput:
     whole_shares: tuple[str, ...]
     versions_known: Mapping[str, int]
     history_hash: str
+    stale: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, exactly invertible."""
@@ -95,6 +96,7 @@ class CycleInput:
             "whole_shares": list(self.whole_shares),
             "versions_known": dict(self.versions_known),
             "history_hash": self.history_hash,
+            "stale": dict(self.stale),
         }
 
     @classmethod
@@ -129,4 +131,5 @@ class CycleInput:
             whole_shares=tuple(data["whole_shares"]),
             versions_known=data["versions_known"],
             history_hash=data["history_hash"],
+            stale=data.get("stale", {}),
         )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -60,6 +61,7 @@ class Decision:
     hash: str = field(default="")
 
 
+NOTHING_STALE: Mapping[str, str] = MappingProxyType({})
 NOTHING = Plan(orders=(), crosses=(), transfers=(), skipped=())
 
 
@@ -71,8 +73,12 @@ def step_books(
     view: View,
     cost_frac: float,
     attempt: Attempt,
+    stale: Mapping[str, str] = NOTHING_STALE,
 ) -> tuple[list[ShadowBook], list[ShadowMark], list[Evaluation]]:
-    """Roll every shadow book to the newest close and evaluate the strategies that are due in `session`."""
+    """Roll every shadow book to the newest close and evaluate the strategies that are due in `session`.
+
+    stale: datasets that must not be traded on, with the reason; a strategy that needs one of them holds.
+    """
     books, marks = roll([s.book for s in sleeves], view, cost_frac)
     evaluations = []
     fresh = is_fresh(view)
@@ -80,7 +86,8 @@ def step_books(
         due = calendar.latest_due(catalog[sleeve.name].rebalance, session)
         if due is None or (sleeve.last_due is not None and due <= sleeve.last_due):
             continue
-        evaluation = _evaluate(sleeve, catalog[sleeve.name], due, view, attempt) if fresh else _held(sleeve, due)
+        why = _why_hold(catalog[sleeve.name], fresh, stale)
+        evaluation = _held(sleeve, due, why) if why else _evaluate(sleeve, catalog[sleeve.name], due, view, attempt)
         evaluations.append(evaluation)
         if evaluation.targets is not None:
             pending = {str(s): float(w) for s, w in evaluation.targets.weights.items()}
@@ -90,8 +97,14 @@ def step_books(
     return books, marks, evaluations
 
 
-def _held(sleeve: SleeveInput, due: date) -> Evaluation:
-    return Evaluation(sleeve=sleeve.name, due_session=due, outcome="held", reason="daily bars of the last session are missing")
+def _why_hold(strategy: Strategy, fresh: bool, stale: Mapping[str, str]) -> str:
+    if not fresh:
+        return "daily bars of the last session are missing"
+    return "; ".join(f"{name} is stale: {stale[name]}" for name in strategy.needs if name in stale)
+
+
+def _held(sleeve: SleeveInput, due: date, reason: str) -> Evaluation:
+    return Evaluation(sleeve=sleeve.name, due_session=due, outcome="held", reason=reason)
 
 
 def _evaluate(sleeve: SleeveInput, strategy: Strategy, due: date, view: View, attempt: Attempt) -> Evaluation:
@@ -106,7 +119,9 @@ def decide(
     given: CycleInput, view: View, history: pd.DataFrame, catalog: Mapping[str, Strategy], calendar: Calendar, attempt: Attempt
 ) -> Decision:
     """Evaluate, allocate, plan. `history`: shadow returns (n_obs, n_sleeves) of sessions before the books' own."""
-    books, marks, evaluations = step_books(given.sleeves, catalog, calendar, given.session, view, given.options.cost_frac, attempt)
+    books, marks, evaluations = step_books(
+        given.sleeves, catalog, calendar, given.session, view, given.options.cost_frac, attempt, given.stale
+    )
     returns = extend(history, marks)
     wanted = {b.sleeve: dict(b.pending if b.pending is not None else b.weights) for b in books}
     symbols = sorted({s for w in wanted.values() for s in w} | {s for h in given.holdings.values() for s in h.positions})

@@ -77,7 +77,7 @@ def _look_ahead(rt: Runtime) -> int:
         used.setdefault(row["dataset"], []).append((row["row_key"], row["used_at"]))
     for dataset, keys in used.items():
         table = rt.archive.events(dataset)
-        first = {} if table is None else table.first_known()
+        first = {} if table is None else table.first_known(key for key, _ in keys)
         wrong += sum(key not in first or first[key] > used_at for key, used_at in keys)
     return wrong
 

@@ -4,19 +4,21 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from daemon import feeds
 from daemon.cycle import Cycles
 from daemon.ingest import ingest
 from daemon.jobs import JobRunner
 from daemon.marks import mark as mark_nav
 from daemon.metrics import Metrics
+from daemon.raw_archive import prune
 from daemon.runtime import Runtime
 from daemon.schedule import Job
 from daemon.settle import settle
-from scrapers import SOURCES
 from scrapers.base import Dataset
 from strategies.base import Strategy
 
-CYCLE, MARK = "cycle", "mark"
+CYCLE, MARK, PRUNE = "cycle", "mark", "prune"
+PRUNE_ANCHOR = "cron: mon-sun 03:30"
 MARK_ANCHOR = "open+435m"
 """16:45 New York, on half days too: archives date every bar as known from 16:20, whenever the session closed."""
 Work = Callable[[datetime], dict[str, Any] | None]
@@ -27,8 +29,10 @@ def build_jobs(rt: Runtime, runner: JobRunner, *, mark: Work | None = None) -> l
     cycles = Cycles(rt)
     jobs = [
         runner.job(f"ingest.{name}", rt.datasets[name].schedule, lambda at, name=name: ingest(rt, name), catch_up="latest")  # type: ignore[misc]
-        for name in sorted(rt.sources)
+        for name in feeds.in_order(rt.datasets, rt.sources)
     ]
+    if rt.sources:
+        jobs.append(runner.job(PRUNE, PRUNE_ANCHOR, lambda at: prune(rt.db, rt.raw, at, rt.settings.raw_retention_days), catch_up="latest"))
     jobs.append(runner.job(CYCLE, "open-30m", cycles.run, catch_up="latest", deadline_s=5400.0))
     jobs += [
         runner.job(_settle_name(i), anchor, lambda at: settle(rt, at), ledgered=False, catch_up="skip")
@@ -41,7 +45,7 @@ def build_jobs(rt: Runtime, runner: JobRunner, *, mark: Work | None = None) -> l
 def job_names(sources: Iterable[str], settle_anchors: Iterable[str]) -> list[str]:
     """Names of the jobs, the closed label set of the job metrics."""
     settles = [_settle_name(i) for i, _ in enumerate(settle_anchors)]
-    return [*(f"ingest.{name}" for name in sorted(sources)), CYCLE, *settles, MARK]
+    return [*(f"ingest.{name}" for name in sorted(sources)), CYCLE, *settles, MARK, PRUNE]
 
 
 def _settle_name(number: int) -> str:
@@ -54,7 +58,7 @@ def metrics_for(
     """Metrics with the closed label sets of this installation."""
     installed = {
         "job": job_names(datasets, settle_anchors),
-        "source": sorted(SOURCES),
+        "source": sorted(source.name for dataset in datasets.values() for source in dataset.sources),
         "dataset": sorted(datasets),
         "strategy": sorted(strategies),
     }

@@ -15,12 +15,12 @@ from typing import Literal
 
 import config
 from config import Settings
-from daemon import compose
+from daemon import compose, outbound
 from daemon.api import HttpServer, ListenError, create_app
 from daemon.calendar import Calendar
 from daemon.clock import Clock, SystemClock
 from daemon.errors import DependencyFailed, PermissionsWrong, StartRefused
-from daemon.ingest import ingest
+from daemon.history import collect_history, release, unread
 from daemon.installation import Installation, prepare
 from daemon.joblist import build_jobs
 from daemon.jobs import JobRunner
@@ -34,14 +34,12 @@ from daemon.store.errors import StorageFull
 from daemon.surface import Surface
 from execution.errors import BrokerError, Unauthorized
 from scrapers import DATASETS
-from scrapers.errors import ScrapeError
 
 log = get_logger("daemon")
 
 ClockKind = Literal["auto", "system", "virtual"]
 STOP_LIMIT_S = 4.5
 HEARTBEAT_S = 60.0
-BACKFILL_ORDER = ("constituents", "index_membership", "vix", "congress_trades", "corporate_actions", "bars_daily")
 
 
 class Stopping(Exception):
@@ -69,6 +67,7 @@ class Daemon:
         self._reload = threading.Event()
         self._failure: StorageFull | None = None
         self._outside: Outside | None = None
+        self._history: threading.Thread | None = None
 
     @property
     def directory(self) -> Path:
@@ -182,8 +181,16 @@ class Daemon:
         rt = self._assemble(installation, surface)
         runner = JobRunner(rt.db, rt.clock, rt.metrics)
         jobs = surface.jobs = build_jobs(rt, runner)
+        urgent, other = unread(rt)
+        release(rt, [*urgent, *other])
         self._rerun_interrupted(rt, runner)
+        if self.paced:  # virtual time waits for what strategies need; on real time everything is read beside the jobs
+            collect_history(rt, runner, urgent, self._stop, surface.collecting)
         self._ready(rt, surface, jobs)
+        later = other if self.paced else [*urgent, *other]
+        args = (rt, runner, later, self._stop, surface.collecting)
+        self._history = threading.Thread(target=collect_history, args=args, name="history", daemon=True)
+        self._history.start()
         with self._heart(rt):
             self._run_jobs(rt, runner, jobs, surface)
 
@@ -200,7 +207,11 @@ class Daemon:
         outside = self._outside = self._connect()
         clock = self._clock = outside.clock
         broker = compose.broker(outside.key, outside.secret, outside.broker_url, metrics, clock)
-        http = compose.http_client(self.settings, clock, metrics, twin_url=outside.twin_url)
+        sources = compose.sources(self.settings, sandbox=self.sandbox)
+        raw = compose.raw_archive(self.settings, self.directory)
+        http = outbound.http_client(
+            self.settings, db, clock, metrics, raw, twin_url=outside.twin_url, paced=self.paced, stopping=self._stop
+        )
         rt = compose.runtime(
             self.settings,
             db=db,
@@ -209,6 +220,9 @@ class Daemon:
             calendar=self.calendar,
             broker=broker,
             http=http,
+            raw=raw,
+            datasets=compose.datasets(paced=self.paced),
+            sources=sources,
             metrics=metrics,
             strategies=strategies,
             params=params,
@@ -220,8 +234,6 @@ class Daemon:
         self._describe(rt)
         self._phase(surface, "recovering orders")
         self._recover(rt)
-        if self.paced:
-            self._collect_history(rt, surface)
         return rt
 
     def _connect(self) -> Outside:
@@ -233,7 +245,7 @@ class Daemon:
         log.info(
             "config.loaded",
             strategies=list(rt.strategies),
-            datasets=sorted(rt.sources),
+            sources={name: [s.name for s in sources] for name, sources in rt.sources.items()},
             without_source=sorted(set(DATASETS) - set(rt.sources)),
             schema_version=rt.db.schema_version(),
         )
@@ -255,22 +267,10 @@ class Daemon:
             return
         log.info("settle.finished", **result)
 
-    def _collect_history(self, rt: Runtime, surface: Surface) -> None:
-        """Read sources that were never read, history and all. One that fails now is tried again by its own job.
-
-        On paced time this comes before the daemon is ready, as virtual time waits for it; on real time it runs beside the jobs.
-        """
-        for name in BACKFILL_ORDER:
-            if name in rt.sources and not self._stop.is_set() and rt.db.row("watermark_get", dataset=name) is None:
-                surface.phase = f"collecting the history of {name}"
-                try:
-                    ingest(rt, name)
-                except ScrapeError as error:
-                    log.error("scrape.failed", dataset=name, error_type=type(error).__name__, reason=str(error)[:300])
-        surface.phase = "running" if surface.ready else surface.phase
-
     def _rerun_interrupted(self, rt: Runtime, runner: JobRunner) -> None:
         """Occurrences that a killed process had claimed are run again by this one; their work is idempotent."""
+        if cut := rt.db.count("fetches_interrupted"):
+            log.warning("fetch.interrupted", fetches=cut)
         for row in rt.db.rows("job_interrupted"):
             log.warning("job.recovered", job=row["job"], planned_at=row["scheduled_at"])
             runner.resume(row["job"], row["scheduled_at"])
@@ -351,7 +351,6 @@ class Daemon:
         scheduler = LiveScheduler(jobs, self.calendar, rt.clock, on_missed=runner.missed, on_error=self._on_job_error)
         handled = {j.name: r["scheduled_at"] for j in jobs if (r := rt.db.row("job_last_scheduled", job=j.name)) and r["scheduled_at"]}
         scheduler.start(handled)
-        threading.Thread(target=self._collect_history, args=(rt, surface), name="history", daemon=True).start()
         self._wait()
         scheduler.stop(STOP_LIMIT_S / 2)
         if self._failure is not None:
@@ -384,6 +383,8 @@ class Daemon:
         log.info("daemon.stopping", reason="signal" if self._stop.is_set() else "done")
         if http is not None:
             http.stop()
+        if self._history is not None:
+            self._history.join(STOP_LIMIT_S / 3)
         for service in self._outside.services if self._outside else ():
             service.stop()
         installation.close()

@@ -7,10 +7,12 @@ daemon.started daemon.ready daemon.degraded daemon.stopping daemon.stopped daemo
 sandbox.started sandbox.stopped exchange.started exchange.stopped exchange.adopted twin.started twin.stopped
 config.loaded config.reloaded config.rejected
 job.started job.finished job.retried job.failed job.missed job.skipped job.recovered job.paused job.resumed
-scrape.started scrape.finished scrape.retried scrape.failed scrape.blocked scrape.changed
-ingest.started ingest.finished ingest.failed
+scrape.finished scrape.failed scrape.blocked
+circuit.opened circuit.closed
+fetch.interrupted history.missed backfill.started backfill.finished reparse.finished archive.pruned
 import.started import.progressed import.finished import.rejected
 data.sealed data.loaded data.stale data.recovered data.rejected data.rebuilt
+data.revised data.withdrawn data.withdrawal_refused data.unreconciled
 signal.computed signal.failed signal.held
 cycle.started cycle.planned cycle.finished cycle.failed cycle.skipped cycle.recovered cycle.submitted
 allocation.decided allocation.degraded

@@ -6,7 +6,9 @@ ratios in 0..1. Symbols, order ids, addresses and error texts are never labels; 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
+
+from scrapers.errors import BlockReason
 
 Kind = Literal["gauge", "counter", "histogram"]
 
@@ -17,6 +19,8 @@ CODES: Final = ("2xx", "3xx", "4xx", "429", "5xx", "error")
 SIDES: Final = ("buy", "sell")
 ROUTES: Final = ("/", "/metrics", "/-/healthy", "/-/ready", "/api/v1/status", "other")
 COMPONENTS: Final = ("scheduler", "postgres", "duckdb", "broker", "calendar", "data", "http", "exchange", "twin", "invariants")
+QUALITY: Final = ("rejected", "restated", "stale", "unreconciled", "withdrawal_refused")
+BLOCKED: Final = get_args(BlockReason)
 LATENCY: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 WAITING: Final = (0.1, 0.5, 1.0, 5.0, 30.0, 120.0)
 RUNNING: Final = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0)
@@ -82,9 +86,14 @@ _DATA = (
     _histogram("scraper_request_duration_seconds", "Latency of outgoing scraper requests.", LATENCY, source=INSTALLED),
     _counter("scraper_rows_total", "Rows parsed by result.", source=INSTALLED, result=("stored", "duplicate", "rejected")),
     _counter("scraper_retries_total", "Retries after a transient failure.", source=INSTALLED),
+    _gauge("scraper_circuit_open", "1 while the source is left alone after repeated failures.", source=INSTALLED),
+    _counter("scraper_schema_changes_total", "Answers that no longer match the expected shape.", source=INSTALLED),
+    _counter("scraper_blocked_urls_total", "Requests refused by the outbound URL policy.", reason=BLOCKED),
     _gauge("data_latest_timestamp_seconds", "Event time of the newest stored observation.", dataset=INSTALLED),
     _gauge("data_due_timestamp_seconds", "Exchange-calendar-aware deadline for the next observation.", dataset=INSTALLED),
-    _gauge("data_stored_rows", "Rows stored.", dataset=INSTALLED),
+    _gauge("data_coverage_ratio", "Share of the universe present in the newest observation date.", dataset=INSTALLED),
+    _gauge("data_stored_rows", "Versions of rows stored.", dataset=INSTALLED),
+    _counter("data_quality_failures_total", "Records or deliveries that failed a check of their quality.", dataset=INSTALLED, kind=QUALITY),
 )
 
 _STRATEGY = (

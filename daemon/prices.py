@@ -6,12 +6,16 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 
-from daemon.store.panel import FIELDS, RANK
+from daemon.store.actions import effective
+from daemon.store.bar_rows import FIELDS
+from daemon.store.panel import CLOSE, RANK
+from daemon.store.splice import Alias, aliases, splices
 from daemon.store.view import Archive
 from execution.base import Asset
 from execution.exchange.market import SessionBar
 
 Floats = npt.NDArray[np.float64]
+ALWAYS = np.iinfo(np.int64).max - 1
 ROUNDING_FRAC = 3e-5
 ROUNDING_USD = 2e-4
 """A change of the adjustment factor below these is rounding of the archive, not a dividend."""
@@ -26,13 +30,14 @@ class ArchivePrices:
     """
 
     def __init__(self, archive: Archive) -> None:
-        panel = archive.panel
+        panel, names = archive.panel, list(archive.panel.names)
         fields, first_known = panel.first_versions()
         self._sessions = {d.astype(object): i for i, d in enumerate(archive.sessions)}
-        self._columns = _series(panel.names, first_known)
-        self._kind = {symbol: panel.names[column][1] for symbol, column in self._columns.items()}
+        self._columns = _series(names, first_known)
+        fields = _joined(fields, names, self._columns, aliases(names, archive.sessions, archive.renames_at(ALWAYS)))
+        self._kind = {symbol: names[column][1] for symbol, column in self._columns.items()}
         self._fields = fields
-        self._dividends = _implied_dividends(fields[FIELDS.index("close")], fields[FIELDS.index("adj_close")], panel.names)
+        self._dividends = _implied_dividends(fields[CLOSE], fields[FIELDS.index("adj_close")], names)
         self._actions = _actions(archive)
 
     def bar(self, symbol: str, session: date) -> SessionBar | None:
@@ -78,6 +83,26 @@ def _series(names: Sequence[tuple[str, str]], first_known: npt.NDArray[np.int64]
     return {symbol: column for symbol, (_, _, column) in sorted(chosen.items())}
 
 
+def _joined(fields: list[Floats], names: list[tuple[str, str]], columns: dict[str, int], old: Sequence[Alias]) -> list[Floats]:
+    """The fields with a further column for each symbol whose series is made of several; `names` and `columns` follow."""
+    present = [alias for alias in old if alias.bars(fields[CLOSE]).any()]
+    for symbol in {alias.symbol for alias in present if columns.get(alias.symbol) == alias.column}:
+        mine = [alias for alias in present if alias.column == columns[symbol]]
+        left = np.isfinite(fields[CLOSE][:, columns[symbol]])
+        for alias in mine:
+            left &= ~alias.moved(fields[CLOSE], columns.get(alias.owner))
+        if not left.any():
+            columns.setdefault(mine[0].owner, columns.pop(symbol))
+    found = splices(columns, names, present)
+    if not found:
+        return fields
+    added = [np.column_stack([splice.values(fields, i) for splice in found.values()]) for i in range(len(fields))]
+    for symbol, splice in found.items():
+        columns[symbol] = len(names)
+        names.append((symbol, names[splice.column][1]))
+    return [np.hstack([field, more]) for field, more in zip(fields, added, strict=True)]
+
+
 def _implied_dividends(close: Floats, adjusted: Floats, names: Sequence[tuple[str, str]]) -> Floats:
     dividends = np.zeros_like(close)
     for column, (_, adjustment) in enumerate(names):
@@ -98,7 +123,7 @@ def _actions(archive: Archive) -> dict[tuple[str, date, str], float]:
     table = archive.events("corporate_actions")
     if table is None:
         return {}
-    frame = table.at(np.iinfo(np.int64).max - 1)
+    frame = effective(table.at(np.iinfo(np.int64).max - 1))
     values = np.where(frame["kind"] == "split", frame["ratio"], frame["amount_usd"])
     return {
         (s, d, k): float(v)

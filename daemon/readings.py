@@ -13,14 +13,19 @@ HISTORY_SESSIONS = 252
 PRICE_SESSIONS = 60
 
 
-def is_fresh(view: View) -> bool:
-    """True when most instruments that traded lately have a bar of the newest closed session."""
+def coverage(view: View) -> float | None:
+    """Share of the instruments that traded lately which have a bar of the newest closed session; None when none did."""
     closes = view.bars("close", 10)
     if closes.empty:
-        return False
+        return None
     values = np.isfinite(closes.to_numpy())
     alive = values.any(axis=0)
-    return bool(alive.any()) and float(values[-1][alive].mean()) >= 0.5
+    return float(values[-1][alive].mean()) if alive.any() else None
+
+
+def is_fresh(view: View) -> bool:
+    """True when most instruments that traded lately have a bar of the newest closed session."""
+    return (coverage(view) or 0.0) >= 0.5
 
 
 def last_prices(view: View, symbols: Sequence[str]) -> dict[str, Decimal]:

@@ -1,7 +1,7 @@
 """The bag of everything that work needs. Live, sandbox and replay differ only in what is in it."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -11,25 +11,26 @@ from daemon.book import TradingBook
 from daemon.calendar import Calendar
 from daemon.clock import Clock
 from daemon.metrics import Metrics
+from daemon.raw_archive import RawArchive
 from daemon.store.postgres import Database
 from daemon.store.segments import Lake
 from daemon.store.view import Archive
 from execution.base import Broker
-from scrapers.base import Dataset
+from scrapers.base import Dataset, Source
 from scrapers.http import Http
 from strategies.base import Strategy
 
 
 @dataclass(slots=True, kw_only=True)
-class Runtime:
-    """What one process works with.
+class DataRuntime:
+    """What collecting data works with.
 
-    strategies: the enabled part of the catalog. params: complete parameters by strategy.
-    sources: fetch options of the datasets that this runtime collects (empty in replay), asked anew for every fetch.
-    settle_anchors: when the order sweep runs. id_prefix: starts every client_order_id of this installation.
-    history: how far back a source is read the first time.
+    strategies: the enabled part of the catalog. datasets: all that are declared.
+    sources: by dataset, what this runtime collects it from (empty in replay).
+    raw: keeps every answer of the sources. history: how far back a source is read the first time.
     tradable: symbols that the broker lists, None before it was asked.
     trading: held by whatever reads or moves orders, ledger or views.
+    collecting: by dataset, held by whoever collects it. stale: what was last found too old to trade on, with the reason.
     """
 
     settings: Settings
@@ -38,22 +39,32 @@ class Runtime:
     db: Database
     lake: Lake
     archive: Archive
-    broker: Broker
     book: TradingBook
     metrics: Metrics
     strategies: Mapping[str, Strategy]
-    params: Mapping[str, dict[str, Any]]
     datasets: Mapping[str, Dataset]
-    sources: "Mapping[str, SourceOptions]"
+    sources: Mapping[str, tuple[Source, ...]]
     http: Http | None
+    raw: RawArchive = field(default_factory=lambda: RawArchive(None))
+    history: timedelta = timedelta(days=3 * 366)
+    tradable: frozenset[str] | None = None
+    trading: threading.RLock = field(default_factory=threading.RLock)
+    collecting: dict[str, threading.Lock] = field(default_factory=dict)
+    stale: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class Runtime(DataRuntime):
+    """What one process that trades works with.
+
+    params: complete parameters by strategy. settle_anchors: when the order sweep runs.
+    id_prefix: starts every client_order_id of this installation.
+    """
+
+    broker: Broker
+    params: Mapping[str, dict[str, Any]]
     settle_anchors: tuple[str, ...]
     id_prefix: str
     code_version: str
     sandbox: bool
-    history: timedelta = timedelta(days=3 * 366)
     whole_shares: frozenset[str] = frozenset()
-    tradable: frozenset[str] | None = None
-    trading: threading.RLock = field(default_factory=threading.RLock)
-
-
-SourceOptions = Callable[[Runtime], Mapping[str, Any]]

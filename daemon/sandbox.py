@@ -20,6 +20,7 @@ from execution.exchange.server import create_app as exchange_app
 from execution.exchange.server import serve
 from execution.exchange.venue import Venue, VenueOptions
 from scrapers.twin.app import create_app as twin_app
+from scrapers.twin.faults import Faults
 from scrapers.twin.world import World
 
 IDLE_EXIT_S = 900.0
@@ -136,13 +137,12 @@ def serve_exchange(
     _listen(exchange_app(venue, clock=clock, key=key, secret=secret), host, port, ready_file)
 
 
-def serve_twin(market: MarketOptions, *, host: str, port: int, realtime: bool, ready_file: Path | None) -> None:
-    """Serve the doubles of the data services over the generated market until stopped."""
+def serve_twin(market: MarketOptions, *, host: str, port: int, realtime: bool, ready_file: Path | None, faults: Faults) -> None:
+    """Serve the doubles of the data services over the generated market until stopped. faults: those that are on from the start."""
     if ready_file is not None:
         hold(ready_file)
     calendar = Calendar()
     world = World(seed=market.seed, sessions=sessions_of(market, calendar), n_symbols=market.symbols)
     start = start_instant(market, calendar)
     now: Callable[[], datetime] = SystemClock().now if realtime else lambda: start
-    world.bar("SPY", world.sessions[0])
-    _listen(twin_app(world, now=now, close_at=calendar.close_at), host, port, ready_file)
+    _listen(twin_app(world, now=now, close_at=calendar.close_at, faults=faults), host, port, ready_file)

@@ -15,7 +15,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any, Literal, Protocol
 
@@ -150,6 +150,18 @@ def _wall_time(text: str, anchor: str) -> time:
     if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text):
         raise BadAnchor(f"anchor {anchor!r}: time {text!r} is not HH:MM between 00:00 and 23:59")
     return time.fromisoformat(text)
+
+
+def thinned(anchor: str, gap: timedelta) -> str:
+    """The anchor with wall times at least `gap` apart, from the first one of the day on; other kinds of anchor as they are."""
+    read = parse_anchor(anchor)
+    if not isinstance(read, WallTimes):
+        return anchor
+    kept: list[time] = []
+    for at in sorted(read.times):
+        if not kept or datetime.combine(date.min, at) - datetime.combine(date.min, kept[-1]) >= gap:
+            kept.append(at)
+    return f"{anchor.rpartition(' ')[0]} {','.join(f'{at:%H:%M}' for at in kept)}"
 
 
 def occurrences(anchor: str, calendar: Sessions, start: datetime, end: datetime) -> Iterator[datetime]:

@@ -8,19 +8,18 @@ from typing import Any, Literal
 
 from daemon.calendar import Calendar
 from daemon.dashboard.snapshot import CycleRow, DatasetRow, JobRow, OrderRow, PositionRow, SleeveRow, Snapshot
+from daemon.freshness import all_of
 from daemon.runtime import Runtime
 from daemon.schedule import TICK, Job, occurrences
-from daemon.store.datasets import stats
 from daemon.store.errors import StoreError
 from daemon.store.postgres import Database
 from daemon.store.queries import Row
+from daemon.store.segments import Lake
 from execution.sleeves import CASH
-from scrapers.base import Dataset
+from scrapers.base import Dataset, Source
 from strategies.base import Strategy
 
 SNAPSHOT_LIFE_S = 1.0
-INGEST = "ingest."
-FRESH_SESSIONS, WEEKLY_FRESH_SESSIONS = 2, 7
 
 
 class Surface:
@@ -68,16 +67,19 @@ class Surface:
             if owed is not None:
                 due = owed.timestamp() + job.deadline_s
                 rt.metrics.set("allocd_job_due_timestamp_seconds", due, job=job.name)
-                if job.name.startswith(INGEST):
-                    rt.metrics.set("allocd_data_due_timestamp_seconds", due, dataset=job.name.removeprefix(INGEST))
 
     def _dataset_rows(self, rt: Runtime) -> list[DatasetRow]:
         """Counting rows is slow on large tables: it is done again only after something was fetched, and once a virtual day."""
         now = rt.clock.now()
         key = (now.date(), *(r["fetched_at"] for r in rt.db.rows("watermarks_all")))
         if self._datasets[0] != key:
-            self._datasets = (key, dataset_rows(rt.db, rt.datasets, rt.calendar, now))
+            self._datasets = (key, dataset_rows(rt.db, rt.lake, rt.datasets, rt.sources, rt.calendar, now))
         return self._datasets[1]
+
+    def collecting(self, names: Sequence[str]) -> None:
+        """Which histories are being read, while the daemon waits for them to be ready."""
+        if not self.ready:
+            self.phase = f"collecting the history of {', '.join(names)}"
 
     def observe(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request to the operator surface."""
@@ -298,17 +300,15 @@ def _order(row: Row) -> OrderRow:
     )
 
 
-def dataset_rows(db: Database, datasets: Mapping[str, Dataset], calendar: Calendar, at: datetime) -> list[DatasetRow]:
+def dataset_rows(
+    db: Database, lake: Lake, datasets: Mapping[str, Dataset], sources: Mapping[str, Sequence[Source]], calendar: Calendar, at: datetime
+) -> list[DatasetRow]:
     """How many rows each dataset has and whether it is fresh at `at`."""
-    fetched = {r["dataset"]: r["fetched_at"] for r in db.rows("watermarks_all")}
+    states = all_of(db, lake, datasets, sources, calendar, at)
     rows = []
-    for dataset in datasets.values():
-        found = stats(db, dataset)
-        # A source is fresh when it was read lately, whether or not it had anything new; an import when its rows are new.
-        seen = fetched.get(dataset.name) or found["latest_known_at"]
-        limit = WEEKLY_FRESH_SESSIONS if dataset.schedule.startswith("cron: sat") else FRESH_SESSIONS
-        fresh = seen is not None and calendar.count(calendar.session_of(seen), calendar.session_of(at)) <= limit + 1
-        rows.append(DatasetRow(name=dataset.name, rows=found["rows"], latest=found["latest_event_at"], fresh=fresh))
+    for name, dataset in datasets.items():
+        found = lake.stats(db, dataset)
+        rows.append(DatasetRow(name=name, rows=found["rows"], latest=found["latest_event_at"], fresh=not states[name].reason))
     return rows
 
 

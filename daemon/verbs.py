@@ -1,4 +1,4 @@
-"""What the short-lived verbs do: import, replay, check, status, why, verify, data, migrate."""
+"""What the short-lived verbs do: replay, check, status, why, verify, migrate. Those about data are in `data_verbs`."""
 
 import dataclasses
 import http.client
@@ -16,22 +16,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from config import Settings
-from daemon import compose, data_table
+from daemon import compose
 from daemon import why as why_chain
 from daemon.calendar import Calendar
 from daemon.clock import NEW_YORK, SystemClock
 from daemon.dashboard.snapshot import Snapshot, as_json
+from daemon.data_table import present
 from daemon.errors import StartRefused, WrongUsage
-from daemon.importing import import_files as read_files
 from daemon.installation import Installation, prepare
 from daemon.logging import configure
 from daemon.replay import replay as run_replay
 from daemon.report import write
+from daemon.source_choice import chosen
 from daemon.store.datasets import ensure_table
 from daemon.surface import dataset_rows, read_snapshot
 from daemon.verify import verify as verify_decisions
 from scrapers import DATASETS
-from scrapers.base import Dataset
 from strategies import CATALOG
 
 OUT, ERR = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False)
@@ -40,15 +40,6 @@ SUMMARY_LINES = (
     *("sessions", "cycles", "orders", "fills", "nav_start_usd", "nav_end_usd", "cagr", "volatility", "sharpe", "max_drawdown"),
     *("turnover_annual", "benchmark_cagr", "benchmark_sharpe"),
 )
-DATA_COLUMNS = {
-    "dataset": "name",
-    "rows": "versions",
-    "first": "first_event_at",
-    "latest": "latest_event_at",
-    "known": "latest_known_at",
-    "rejected": "rejected",
-    "fetched": "fetched_at",
-}
 
 
 def directory_of(settings: Settings, sandbox: bool | None) -> tuple[Path, bool]:
@@ -76,38 +67,18 @@ def opened(settings: Settings, sandbox: bool | None) -> Iterator[tuple[Installat
         installation.close()
 
 
+def is_paced(installation: Installation) -> bool:
+    """Whether its store is that of the sandbox on virtual time."""
+    return installation.directory.name == "sandbox"
+
+
 def quiet(settings: Settings) -> None:
     """Logging of a verb: warnings only, on stderr, so that stdout is the answer."""
     configure(json=not sys.stderr.isatty(), level="warning", base={}, now=SystemClock().now, stream=sys.stderr)
 
 
-def dataset_named(name: str) -> Dataset:
-    """A dataset of the catalog, or a clear refusal."""
-    if name not in DATASETS:
-        raise WrongUsage(f"no dataset {name!r}; there are {', '.join(DATASETS)}")
-    return DATASETS[name]
-
-
-def import_files(settings: Settings, name: str, paths: list[Path], as_json_: bool) -> None:
-    """Read archives into the main store and print what became of every record."""
-    dataset = dataset_named(name)
-    with opened(settings, False) as (installation, _), _bar(f"importing {name}") as bar:
-        task = bar.add_task(f"importing {name}", total=None)
-        db = installation.database(pool_max=2)
-        done = read_files(db, installation.lake(), dataset, paths, SystemClock().now(), lambda n: bar.advance(task, n))
-        db.close()
-    counts = done.counts
-    result = {"dataset": name, "new": counts.new, "revised": counts.revised, "seen": counts.seen, "rejected": counts.rejected}
-    if as_json_:
-        print(json.dumps({**result, "fetched": counts.fetched, "rejected_by_reason": done.rejected_by_reason}, indent=2))
-        return
-    told = ", ".join(f"{result[part]:,} {part}" for part in ("new", "revised", "seen", "rejected"))
-    OUT.print(f"{name}: {counts.fetched:,} records: {told}")
-    for reason, number in done.rejected_by_reason.items():
-        OUT.print(f"  rejected {number:>7,}  {reason}")
-
-
-def _bar(_what: str) -> Progress:
+def progress_bar() -> Progress:
+    """A bar on stderr with count, time taken and time left; nothing where stderr is no terminal."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -131,7 +102,7 @@ def replay(
         prepare(db, lake, DATASETS.values())
         db.close()
         total = calendar.count(start, end)
-        with _bar("replay") as bar:
+        with progress_bar() as bar:
             task = bar.add_task("replay", total=total)
             result = run_replay(
                 settings,
@@ -178,7 +149,8 @@ def check(settings: Settings, as_json_: bool) -> None:
     strategies, params = compose.enabled(settings)
     calendar = Calendar()
     sandbox = not settings.has_alpaca_keys
-    chosen = compose.sources(settings, calendar, sandbox=sandbox)
+    compose.sources(settings, sandbox=sandbox)  # refuses what names nothing
+    choices = chosen(settings, DATASETS, sandbox=sandbox)
     today = SystemClock().now().date()
     report = {
         "mode": "SANDBOX (SYNTHETIC)" if sandbox else "PAPER",
@@ -188,7 +160,7 @@ def check(settings: Settings, as_json_: bool) -> None:
         "strategies": {
             n: {"params": params[n], "next_due": calendar.next_due(s.rebalance, today).isoformat()} for n, s in strategies.items()
         },
-        "datasets": {n: _source(n, n in chosen, sandbox) for n in DATASETS},
+        "datasets": {n: {"sources": [s.name for s in c.sources], "reason": c.reason} for n, c in choices.items()},
     }
     if as_json_:
         print(json.dumps(report, indent=2))
@@ -200,14 +172,10 @@ def check(settings: Settings, as_json_: bool) -> None:
     for name, strategy in strategies.items():
         table.add_row(name, str(calendar.next_due(strategy.rebalance, today)), ", ".join(f"{k}={v}" for k, v in params[name].items()))
     OUT.print(table)
-    for name in DATASETS:
-        OUT.print(f"{name:<20}{_source(name, name in chosen, sandbox)}")
-
-
-def _source(name: str, available: bool, sandbox: bool) -> str:
-    if sandbox:
-        return "twin (SYNTHETIC)"
-    return DATASETS[name].source_url if available else "no source: set QUIVER_API_KEY, or import archives"
+    found = Table("dataset", "sources", "why", box=None, pad_edge=False)
+    for name, choice in choices.items():
+        found.add_row(name, ", ".join(s.name for s in choice.sources) or "-", escape(choice.reason))
+    OUT.print(found)
 
 
 def status(settings: Settings, as_json_: bool, sandbox: bool | None) -> int:
@@ -218,14 +186,15 @@ def status(settings: Settings, as_json_: bool, sandbox: bool | None) -> int:
         db = installation.database(pool_max=2)
         strategies, _ = compose.enabled(settings)
         components = {n: (c["up"], c["detail"]) for n, c in ready["components"].items()} if ready else {}
-        at = SystemClock().now() if not is_sandbox else _newest(db) or SystemClock().now()
+        catalog = compose.datasets(paced=is_paced(installation))
+        at = present(db, is_paced(installation), SystemClock().now())
         for dataset in DATASETS.values():
             ensure_table(db, dataset)
         snapshot = read_snapshot(
             db,
             Calendar(),
             strategies,
-            datasets=dataset_rows(db, DATASETS, Calendar(), at),
+            datasets=dataset_rows(db, installation.lake(), catalog, compose.sources(settings, sandbox=is_sandbox), Calendar(), at),
             at=at,
             mode="PAPER",
             sandbox=is_sandbox,
@@ -243,12 +212,6 @@ def status(settings: Settings, as_json_: bool, sandbox: bool | None) -> int:
     else:
         _print_status(snapshot, running)
     return code
-
-
-def _newest(db: Any) -> datetime | None:
-    row = db.row("nav_last")
-    at: datetime | None = row["at"] if row else None
-    return at
 
 
 def _ask_ready(settings: Settings) -> dict[str, Any] | None:
@@ -323,58 +286,6 @@ def verify(settings: Settings, last: int | None, as_json_: bool, sandbox: bool |
         OUT.print(f"note: {escape(note)}")
     OUT.print(f"{len(verdicts)} decisions re-derived, {len(verdicts) - len(wrong)} identical, {len(wrong)} different")
     return DEGRADED if wrong else 0
-
-
-def data(settings: Settings, as_json_: bool, sandbox: bool | None) -> None:
-    """The table of datasets; by default of the main store when it has data, else of the sandbox."""
-    with opened(settings, _data_store(settings, sandbox)) as (installation, is_sandbox):
-        db, lake = installation.database(pool_max=2), installation.lake()
-        prepare(db, lake, DATASETS.values())
-        rows = data_table.datasets_table(db, DATASETS, lake, SystemClock().now())
-        db.close()
-    if as_json_:
-        print(json.dumps(rows, indent=2, default=str))
-        return
-    if is_sandbox:
-        OUT.print("[yellow]SANDBOX SYNTHETIC[/yellow]")
-    table = Table(*DATA_COLUMNS, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*(_cell(row[name]) for name in DATA_COLUMNS.values()))
-    OUT.print(table)
-
-
-def _data_store(settings: Settings, sandbox: bool | None) -> bool:
-    if sandbox is not None:
-        return sandbox
-    return not (settings.state_dir / "lake").is_dir() and directory_of(settings, True)[0].is_dir()
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M") if value == value else ""
-    if isinstance(value, dict):
-        return ", ".join(f"{k} {v}" for k, v in value.items())
-    return f"{value:,}" if isinstance(value, int) else "" if value is None else str(value)
-
-
-def data_show(
-    settings: Settings, name: str, symbol: str | None, asof: datetime | None, limit: int, as_json_: bool, sandbox: bool | None
-) -> None:
-    """Rows of a dataset as they were known."""
-    dataset = dataset_named(name)
-    with opened(settings, _data_store(settings, sandbox)) as (installation, _):
-        db, lake = installation.database(pool_max=2), installation.lake()
-        prepare(db, lake, [dataset])
-        db.close()
-        try:
-            frame = data_table.show(lake, dataset, symbol=symbol, asof=asof, limit=limit)
-        except data_table.NoSuchColumn as error:
-            raise WrongUsage(str(error)) from error
-    if as_json_:
-        print(frame.to_json(orient="records", date_format="iso", indent=2))
-        return
-    for row in frame.to_dict(orient="records"):
-        OUT.print("  ".join(f"[bold]{name}[/bold] {escape(_cell(value))}" for name, value in row.items() if value is not None))
 
 
 def migrate(settings: Settings) -> None:

@@ -10,8 +10,9 @@ from daemon.store.panel import RANK
 from daemon.store.postgres import Database
 from daemon.store.queries import Row
 from daemon.store.rows import versions_by_identity, versions_by_key
-from daemon.store.view import BARS
+from daemon.store.segments import BARS
 from scrapers.base import Dataset
+from scrapers.renames import listed
 from strategies.base import Targets
 
 # Columns that say who did what for how much, under the names that datasets give them; the first that has a value counts.
@@ -67,11 +68,13 @@ def _versions(db: Database, dataset: Dataset | None, keys: Sequence[str]) -> dic
         for row in versions_by_key(db, dataset, keys):
             grouped.setdefault(row["row_key"], []).append(row)
         return grouped
-    bars = [bar for key in keys if (bar := _bar_of(key)) is not None]
-    identities = [(symbol, session, kind) for symbol, session in bars for kind in RANK]
+    bars = {key: bar for key in keys if (bar := _bar_of(key)) is not None}
+    names = {key: [symbol, *listed().former(symbol)] for key, (symbol, _) in bars.items()}
+    identities = [(name, bars[key][1], kind) for key in bars for name in names[key] for kind in RANK]
     for row in versions_by_identity(db, dataset, identities):
         grouped.setdefault(f"{row['symbol']}@{row['session'].isoformat()}", []).append(row)
-    return {key: _one_series(rows) for key, rows in grouped.items()}
+    delivered = {key: next((f for name in names[key] if (f := f"{name}@{bars[key][1].isoformat()}") in grouped), key) for key in bars}
+    return {key: _one_series(grouped[found]) for key, found in delivered.items() if found in grouped}
 
 
 def _bar_of(key: str) -> tuple[str, date] | None:

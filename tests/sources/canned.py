@@ -56,7 +56,7 @@ class Case:
         made: dict[str, Any] = {"backfill": False, "close_at": lambda day: times.new_york(day, times.REGULAR_CLOSE)}
         for name, value in given.items():
             if name.startswith("rows:"):
-                value = (lambda records: lambda since, asof: pd.DataFrame(records))(value)
+                value = (lambda frame: lambda since, asof: frame)(stored(value))
             if name == "members":
                 value = {symbol: date.fromisoformat(day) for symbol, day in value.items()}
             made[name] = value
@@ -85,6 +85,14 @@ def _asked(request: httpx.Request) -> dict[str, Any]:
     elif body:
         asked |= {name: values[0] for name, values in parse_qs(body.decode(), keep_blank_values=True).items()}
     return asked
+
+
+def stored(records: list[dict[str, Any]]) -> pd.DataFrame:
+    """Records as a view gives them: with real instants."""
+    frame = pd.DataFrame(records)
+    for name in {"event_at", "known_at"} & set(frame.columns):
+        frame[name] = pd.to_datetime(frame[name], utc=True)
+    return frame
 
 
 def cases() -> list[Case]:

@@ -2,14 +2,18 @@
 
 import gzip
 import io
-from datetime import UTC, date, datetime
+import json
+import math
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from scrapers import yahoo
 from scrapers.base import Reject
 from scrapers.errors import BadFile, SourceChanged
 from scrapers.sources import bars_daily as bars
@@ -38,6 +42,7 @@ def test_a_split_adjusted_bar_is_known_twenty_minutes_after_the_close(tmp_path: 
         "adj_close": 10.1,
         "volume": 1000,
         "adjustment": "split",
+        "gone": False,
         "event_at": datetime(2021, 3, 10, 21, 0, tzinfo=UTC),
         "known_at": datetime(2021, 3, 10, 21, 20, tzinfo=UTC),
     }
@@ -99,6 +104,7 @@ def test_an_equal_duplicate_is_kept_and_a_conflicting_one_refused(tmp_path: Path
         "date,open,high,low,close,volume\n2021-03-10,1,1,1,1,1\n",
         "",
         "[]",
+        '{"bar": {}}',
         "ticker,date,date\nA,1,2\n",
     ],
 )
@@ -182,10 +188,12 @@ def test_a_page_of_another_shape_is_a_changed_source(document: object):
 class Canned:
     """Stands for the HTTP client: answers with the given documents in turn and keeps what was asked."""
 
+    status = 200
+
     def __init__(self, *documents: object) -> None:
         self.documents, self.asked = list(documents), []
 
-    def get(self, url: str, params: dict, *, source: str, rate: object) -> "Canned":
+    def get(self, url: str, params: dict, *, source: str, rate: object, accept: object = ()) -> "Canned":
         self.asked.append(params)
         return self
 
@@ -218,6 +226,101 @@ def test_tokens_that_go_in_a_circle_are_a_changed_source():
     http = Canned(*[{"bars": {}, "next_page_token": "same"}] * 3)
     with pytest.raises(SourceChanged, match="next_page_token"):
         list(bars.fetch(http, datetime(2022, 1, 1, tzinfo=UTC), datetime(2022, 1, 4, tzinfo=UTC), {"symbols": ["AAPL"]}))
+
+
+FIRST = datetime(2020, 8, 28, 13, 30, tzinfo=UTC)
+
+
+def chart(closes: list[float | None], splits: dict[int, float] | None = None, **meta: object) -> dict:
+    """A chart of consecutive days from 28 August 2020, every price the close; splits: day -> new shares per old."""
+    stamps = [int((FIRST + timedelta(days=day)).timestamp()) for day in range(len(closes))]
+    events = {str(stamps[day]): {"date": stamps[day], "numerator": ratio, "denominator": 1} for day, ratio in (splits or {}).items()}
+    quote = dict.fromkeys(("open", "high", "low", "close"), closes) | {"volume": [None if c is None else 1000 for c in closes]}
+    result = {"meta": {"symbol": "A", "currency": "USD", "dataGranularity": "1d", **meta}, "indicators": {"quote": [quote]}}
+    return {"chart": {"result": [{**result, "timestamp": stamps, "events": {"splits": events}}], "error": None}}
+
+
+def test_a_yahoo_price_is_multiplied_by_the_splits_after_it_and_its_volume_divided():
+    made = yahoo.parse_chart(chart([25.0, 25.5, 26.0], {1: 4.0, 2: 0.5}), 200, "A", "f")
+    assert [(bar.close, bar.volume) for bar in made.bars] == [(50.0, 500), (12.75, 2000), (26.0, 1000)]
+    assert [(action.ex_date.day, action.value) for action in made.actions] == [(29, 4.0), (30, 0.5)]
+
+
+def test_a_bar_is_the_same_before_and_after_the_company_split():
+    price = float(np.float32(178.26))
+    before = yahoo.parse_chart(chart([price]), 200, "A", "f").bars[0]
+    after = yahoo.parse_chart(chart([float(np.float32(178.26 / 7)), 25.0], {1: 7.0}), 200, "A", "f").bars[0]
+    assert (before.close, after.close) == (178.26, 178.26)
+
+
+@pytest.mark.parametrize(("symbol", "spelt"), [("BRK.B", "BRK-B"), ("BAC.PRK", "BAC-PK"), ("SPY", "SPY"), ("AB.PR", "AB-PR")])
+def test_symbols_are_spelt_as_yahoo_does(symbol: str, spelt: str):
+    assert yahoo.spelling(symbol) == spelt
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"chart": None},
+        {"chart": {"result": [], "error": None}},
+        {"chart": {"result": None, "error": None}},
+        {"chart": {"result": None, "error": {"code": "Internal", "description": "trouble"}}},
+        {"finance": {}},
+        [],
+    ],
+)
+def test_a_chart_of_another_shape_is_a_changed_source(change: object):
+    with pytest.raises(SourceChanged):
+        yahoo.parse_chart(change, 200, "A", "f")
+
+
+@pytest.mark.parametrize("name", ["meta", "timestamp", "indicators"])
+def test_a_chart_without_what_it_always_has_is_a_changed_source(name: str):
+    document = chart([1.0])
+    del document["chart"]["result"][0][name]
+    with pytest.raises(SourceChanged):
+        yahoo.parse_chart(document, 200, "A", "f")
+
+
+def test_a_service_that_knows_hardly_any_symbol_has_changed():
+    yahoo.check_known(unknown=5, asked=10)
+    yahoo.check_known(unknown=9, asked=9)
+    with pytest.raises(SourceChanged, match="6 of 10"):
+        yahoo.check_known(unknown=6, asked=10)
+
+
+def test_saved_answers_of_both_services_are_imported(tmp_path: Path):
+    rows, _ = loaded(tmp_path, json.dumps({"bars": page(), "next_page_token": None}))
+    assert [(row["symbol"], row["adjustment"], row["known_at"]) for row in rows] == [
+        ("AAPL", "raw", datetime(2022, 1, 3, 21, 20, tzinfo=UTC))
+    ]
+    rows, _ = loaded(tmp_path, json.dumps(chart([1.5, None])))
+    assert [(row["symbol"], row["session"], row["close"]) for row in rows] == [("A", date(2020, 8, 28), 1.5)]
+
+
+@pytest.mark.parametrize("document", [{"bars": []}, {"chart": {}}, {"bars": {"A": [1]}}])
+def test_a_saved_answer_of_another_shape_is_a_bad_file(tmp_path: Path, document: dict):
+    with pytest.raises(BadFile):
+        loaded(tmp_path, json.dumps(document))
+
+
+def test_the_real_unadjusted_closes_of_apple_come_back_from_closes_divided_by_its_splits(shared_data: Path):
+    """LEAN's raw file has what was traded; dividing it by the splits as Yahoo does and undoing that must change nothing."""
+    lines = gzip.decompress((shared_data / "data/prices/aapl_raw_daily_lean.csv.gz").read_bytes()).decode().splitlines()[1:]
+    traded = {date.fromisoformat(line.split(",")[0]): float(line.split(",")[4]) for line in lines}
+    splits = {date(2000, 6, 21): 2.0, date(2005, 2, 28): 2.0, date(2014, 6, 9): 7.0, date(2020, 8, 31): 4.0}
+    later = {day: math.prod(ratio for at, ratio in splits.items() if at > day) for day in traded}
+    stamps = {day: int(datetime(day.year, day.month, day.day, 14, 30, tzinfo=UTC).timestamp()) for day in traded}
+    divided = [float(np.float32(traded[day] / later[day])) for day in traded]
+    document = chart([1.0])
+    result = document["chart"]["result"][0]
+    result["timestamp"] = list(stamps.values())
+    result["indicators"]["quote"][0] |= dict.fromkeys(("open", "high", "low", "close"), divided)
+    result["indicators"]["quote"][0]["volume"] = [1000] * len(divided)
+    result["events"]["splits"] = {str(stamps[d]): {"date": stamps[d], "numerator": r, "denominator": 1.0} for d, r in splits.items()}
+    made = yahoo.parse_chart(document, 200, "A", "f")
+    assert {bar.session: bar.close for bar in made.bars} == pytest.approx(traded, abs=0.005)
+    assert len(made.bars) == len(traded) == 5849
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scrapers import DATASETS
+from scrapers import house_clerk, house_reports, quiver_congress, senate_reports
 from scrapers.errors import BadFile, SourceChanged, SourceRefused
 from scrapers.sources import congress_trades as congress
 
@@ -195,6 +195,8 @@ def test_a_record_that_does_not_fit_the_header_is_a_reject(tmp_path: Path):
 class Canned:
     """Stands for the HTTP client: answers with the given documents in turn and keeps what was asked."""
 
+    content = b""
+
     def __init__(self, *documents: object) -> None:
         self.documents, self.asked = list(documents), []
 
@@ -208,7 +210,7 @@ class Canned:
 
 def fetched(*documents: object, **options: object) -> list[dict]:
     since, until = datetime(2023, 1, 1, tzinfo=UTC), datetime(2025, 6, 1, tzinfo=UTC)
-    return [row for batch in congress.fetch(Canned(*documents), since, until, options) for row in batch.rows.to_pylist()]
+    return [row for batch in quiver_congress.fetch(Canned(*documents), since, until, options) for row in batch.rows.to_pylist()]
 
 
 def test_live_rows_leave_known_at_to_the_ingest():
@@ -241,6 +243,227 @@ def test_a_page_of_another_shape_is_a_changed_source(page: object):
 def test_a_missing_plan_reported_as_a_bare_string_is_a_refusal():
     with pytest.raises(SourceRefused, match="Upgrade"):
         fetched("Upgrade your subscription plan to access this dataset.")
+
+
+def keys(rows: list[dict]) -> list[tuple]:
+    return [tuple(row[name] for name in congress.KEY) for row in rows]
+
+
+def test_both_editions_of_a_quiver_record_have_one_key(tmp_path: Path):
+    v2 = {
+        **V2, "Ticker": "NVDA", "Company": "Synthetic Name", "Traded": "2024-12-20", "Transaction": "Purchase",
+        "Trade_Size_USD": "500001.0", "Name": "Pelosi, Nancy", "BioGuideID": "P000197", "Filed": "2025-01-17", "Chamber": "House",
+        "TickerType": "Stock",
+    }  # fmt: skip
+    one, _ = from_json(tmp_path, [V1])
+    for record in (v2, {**v2, "Trade_Size_USD": "$500,001 - $1,000,000"}, {**v2, "Trade_Size_USD": 500001}):
+        other, _ = from_json(tmp_path, [record])
+        assert keys(other) == keys(one)
+
+
+@pytest.mark.parametrize("size", ["Over $50,000,000", "50000001.0", 50_000_001, "50000000"])
+def test_the_highest_bracket_has_one_key_however_it_is_written(tmp_path: Path, size: object):
+    (row,), _ = from_json(tmp_path, [{**V2, "Trade_Size_USD": size}])
+    assert (row["amount_low_usd"], row["amount_high_usd"]) == (50_000_000.0, None)
+
+
+def test_a_record_that_reappears_with_a_later_revision_is_a_new_version_of_the_same_key(tmp_path: Path):
+    amended = {**V1, "Description": "Synthetic amendment", "last_modified": "2025-03-03"}
+    for records in ([V1, amended], [amended, V1]):
+        rows, _ = from_json(tmp_path, records)
+        assert len(set(keys(rows))) == 1
+        assert [(row["asset_description"], row["known_at"].date()) for row in rows] == [
+            ("", date(2025, 1, 18)),
+            ("Synthetic amendment", date(2025, 3, 4)),
+        ]
+
+
+def test_live_shows_the_last_revision_alone():
+    amended = {**V1, "Description": "Synthetic amendment", "last_modified": "2025-03-03"}
+    assert [row["asset_description"] for row in fetched([amended, V1])] == ["Synthetic amendment"]
+
+
+def test_a_revision_that_changes_nothing_is_no_version(tmp_path: Path):
+    rows, _ = from_json(tmp_path, [V1, {**V1, "last_modified": "2025-03-03", "ExcessReturn": 9.0}])
+    assert len(rows) == 1
+
+
+def test_stock_and_option_of_one_day_are_two_trades(tmp_path: Path):
+    rows, _ = from_json(tmp_path, [V1, {**V1, "TickerType": "OP"}])
+    assert len(set(keys(rows))) == 2
+    assert [row["occurrence"] for row in rows] == [0, 0]
+
+
+def test_the_editions_of_one_chamber_are_read(tmp_path: Path):
+    bare = {name: value for name, value in V1.items() if name not in ("TransactionDate", "Representative", "House", "Party")}
+    bare |= {"Date": "2024-12-20", "Type": "Stock Option"}
+    (house,), _ = from_json(tmp_path, [{**bare, "Representative": "Nancy Pelosi", "party": "D"}])
+    assert (house["chamber"], house["party"], house["asset_type"]) == ("house", "D", "Stock Option")
+    (senate_row,), _ = from_json(tmp_path, [{**bare, "Senator": "Susan M Collins", "Type": "Stock"}])
+    assert (senate_row["chamber"], senate_row["member"], senate_row["asset_type"]) == ("senate", "Susan M Collins", "Stock")
+
+
+def test_a_page_that_begins_with_the_end_of_the_one_before_is_read_once():
+    records = [{**V1, "Ticker": ticker} for ticker in ("A", "AA", "AAA", "B", "BB")]
+    rows = fetched(records[:4], [*records[2:4], records[4], V1], [], backfill=True)
+    assert sorted(row["symbol"] for row in rows) == ["A", "AA", "AAA", "B", "BB", "NVDA"]
+    assert {row["occurrence"] for row in rows} == {0}
+
+
+HEADINGS = "ID Owner Asset Transaction\nType\nDate Notification\nDate Amount Cap.\nGains >\n$200?\n"
+
+
+def entries(text: str) -> list[tuple[str, ...]]:
+    found = house_reports.entries(HEADINGS + text)
+    return [(e.owner, e.asset, e.ticker, e.transaction, e.amount) if isinstance(e, house_reports.Entry) else (e.text,) for e in found]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SP Rollins, Inc. Common Stock (ROL) [ST] P 12/12/2024 01/08/2025 $15,001 - $50,000\nF S: New",
+        "SP Rollins, Inc. Common Stock (ROL) P 12/12/2024 01/08/2025 $15,001 -\n[ST] $50,000\nF S: New",
+        "SP Rollins, Inc. Common\nStock (ROL) [ST]\nP 12/12/2024 01/08/2025 $15,001 -\n$50,000\nFiling Status: New",
+        "SP\nRollins, Inc. Common Stock\n(ROL) [ST]P 12/12/202401/08/2025\n$15,001 -\n$50,000 gfedc\nFIlINg STATuS: New",
+        f"2000086356SP Rollins, Inc. Common P 12/12/2024 01/08/2025 $15,001 -\n{HEADINGS}Stock (ROL) [ST] $50,000\nF\0\0 S\0: New",
+    ],
+)
+def test_a_transaction_of_the_house_is_read_however_its_lines_break(text: str):
+    assert entries(text) == [("SP", "Rollins, Inc. Common Stock", "ROL", "P", "$15,001 - $50,000")]
+
+
+def test_a_long_description_ends_before_the_next_transaction():
+    note = "D: Exercised 50 call options purchased 1/14/25 (5,000 shares) at a strike price of $150 with an expiration date of\n1/16/26."
+    before, behind = "A Inc. (A) [ST] P 01/02/2025 01/03/2025 $1,001 - $15,000", "B Inc.\n(B) [ST]\nS 01/02/2025 01/03/2025 $15.00"
+    text = f"{before}\nF S: New\n{note}\n{behind}\nF S: New"
+    assert entries(text) == [("self", "A Inc.", "A", "P", "$1,001 - $15,000"), ("self", "B Inc.", "B", "S", "$15.00")]
+
+
+def test_two_transactions_between_two_statuses_are_not_guessed_apart():
+    one = "A Inc. (A) [ST] P 01/02/2025 01/03/2025 $1,001 - $15,000"
+    (found,) = entries(f"{one}\n{one}\nF S: New")
+    assert len(found) == 1
+    assert entries(one) == [(one,)]
+
+
+@pytest.mark.parametrize(
+    ("cell", "asset"),
+    [
+        ("Apple Inc. - Common Stock (AAPL) [ST]", ("Apple Inc. - Common Stock", "AAPL", "Stock")),
+        ("US Treasury Bill (912797KJ5) [GS]", ("US Treasury Bill (912797KJ5)", "", "Government Security")),
+        ("Synthetic Fund (Class A) [MF]", ("Synthetic Fund (Class A)", "", "Mutual Fund")),
+        ("Synthetic Holdings (Inc)", ("Synthetic Holdings (Inc)", "", "")),
+        ("Berkshire (BRK.B)", ("Berkshire", "BRK.B", "")),
+        ("Synthetic thing [ZZ]", ("Synthetic thing", "", "ZZ")),
+    ],
+)
+def test_an_asset_of_the_house_is_name_ticker_and_type(cell: str, asset: tuple[str, str, str]):
+    text = f"{HEADINGS}{cell} P 01/02/2025 01/03/2025 $1,001 - $15,000\nF S: New"
+    (entry,) = house_reports.entries(text)
+    assert isinstance(entry, house_reports.Entry)
+    assert (entry.asset, entry.ticker, entry.asset_type) == asset
+
+
+PAYLOADS = Path(__file__).parent / "payloads"
+
+
+def test_an_index_with_its_report_and_a_senate_page_are_imported(tmp_path: Path):
+    for source, name in (("house_clerk", "2025FD.zip"), ("house_clerk", "20026590.pdf"), ("senate_efd", "report.html")):
+        target = tmp_path / name.replace("report", "32550a8f-923e-416f-84f3-e19ab4f148b1")
+        target.write_bytes((PAYLOADS / source / "normal" / name).read_bytes())
+    batches = list(congress.load(sorted(tmp_path.iterdir())))
+    rows = [row for batch in batches for row in batch.rows.to_pylist()]
+    assert [(row["member"], row["symbol"], row["known_at"]) for row in rows] == [
+        ("Nancy Pelosi", "NVDA", datetime(2025, 1, 18, 5, tzinfo=UTC)),
+        ("Susan M Collins", "PENN", datetime(2021, 3, 11, 5, tzinfo=UTC)),
+    ]
+    assert [reject for batch in batches for reject in batch.rejects] == []
+
+
+def test_a_report_without_its_index_is_refused_for_nobody_knows_when_it_was_filed(tmp_path: Path):
+    path = tmp_path / "20026590.pdf"
+    path.write_bytes((PAYLOADS / "house_clerk/normal/20026590.pdf").read_bytes())
+    rows, rejects = loaded(path)
+    assert rows == []
+    assert [reason for reason, _ in rejects] == ["no_disclosure_date"]
+
+
+def test_a_saved_senate_page_and_the_mirror_give_one_trade_one_key(tmp_path: Path):
+    page = tmp_path / "32550a8f-923e-416f-84f3-e19ab4f148b1.html"
+    page.write_bytes((PAYLOADS / "senate_efd/normal/report.html").read_bytes())
+    of_page, _ = loaded(page)
+    of_mirror, _ = from_json(tmp_path, senate(TRADE))
+    assert keys(of_page) == keys(of_mirror)
+
+
+def test_an_amendment_of_one_of_several_reports_of_a_day_goes_to_the_one_that_shares_its_trades():
+    def report(uuid: str, amendment: int) -> senate_reports.Report:
+        filed = date(2021, 3, 10 + amendment)
+        return senate_reports.Report(
+            first_name="Synthetic",
+            last_name="Member",
+            office="",
+            uuid=uuid,
+            of=date(2021, 3, 10),
+            amendment=amendment,
+            filed=filed,
+            paper=False,
+        )
+
+    def page(*tickers: str) -> str:
+        heads = "".join(f"<th>{name}</th>" for name in senate_reports.COLUMNS)
+        cells = "".join(
+            f"<tr><td>01/05/2021</td><td>Self</td><td>{t}</td><td>{t}</td><td>Stock</td><td>Purchase</td><td>$1,001 - $15,000</td></tr>"
+            for t in tickers
+        )
+        return f"<table><tr>{heads}</tr>{cells}</table></html>"
+
+    pages = [(report("a", 0), page("A", "AA")), (report("b", 0), page("B", "BB")), (report("c", 1), page("B")), (report("d", 1), page("C"))]
+    found = list(senate_reports.settled((each, senate_reports.parse_page(text, each)) for each, text in pages))
+    refused = [each.reason for each in found if not isinstance(each, list)]
+    struck = [each.item.row for chain in found if isinstance(chain, list) for each in chain if each.struck]
+    assert refused == ["ambiguous_amendment"]
+    assert [(row.symbol, row.filing_id) for row in struck] == [("BB", "b")]
+
+
+def test_a_senate_page_that_ends_in_its_middle_is_a_changed_source():
+    text = (PAYLOADS / "senate_efd/normal/report.html").read_text()
+    report = senate_reports.listed(
+        [
+            "Susan M",
+            "Collins",
+            "",
+            '<a href="/search/view/ptr/32550a8f-923e-416f-84f3-e19ab4f148b1/">Periodic Transaction Report for 03/10/2021</a>',
+            "03/10/2021",
+        ],
+        "list",
+    )
+    assert isinstance(report, senate_reports.Report)
+    assert len(senate_reports.parse_page(text, report)) == 1
+    with pytest.raises(SourceChanged, match="middle"):
+        senate_reports.parse_page(text[:-20], report)
+
+
+def test_a_pdf_that_ends_in_its_middle_has_no_text():
+    content = (PAYLOADS / "house_clerk/normal/20026590.pdf").read_bytes()
+    assert "NVIDIA" in house_clerk.text_of(content)
+    assert house_clerk.text_of(content[: len(content) // 2]) == ""
+
+
+def test_most_reports_unread_is_a_changed_source(tmp_path: Path):
+    class Empty:
+        status, content, not_modified = 200, b"%PDF-1.4 %%EOF", False
+
+    class Http:
+        def get(self, *args: object, **options: object) -> Empty:
+            return Empty()
+
+    filings = [
+        house_clerk.Filing(member="Synthetic Member", district="XX01", year=2025, filed=date(2025, 1, 2), doc_id=str(20_000_000 + n))
+        for n in range(3)
+    ]
+    with pytest.raises(SourceChanged, match="3 of 3"):
+        house_clerk.read_all(Http(), filings)
 
 
 def test_the_real_senate_archive_reconciles(shared_data: Path):
@@ -279,7 +502,3 @@ def test_the_real_house_archive_reconciles(shared_data: Path):
 def test_the_real_flat_senate_file_is_refused_with_what_to_use_instead(shared_data: Path):
     with pytest.raises(BadFile, match=r"no filing date.*all_daily_summaries"):
         loaded(shared_data / "data/congress/senate_all_transactions.json.gz")
-
-
-def test_the_dataset_is_in_the_catalog():
-    assert DATASETS["congress_trades"].key == congress.KEY

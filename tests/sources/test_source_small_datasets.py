@@ -1,4 +1,4 @@
-"""VIX, index membership, constituents and corporate actions."""
+"""VIX, index membership and constituents."""
 
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from scrapers import DATASETS
-from scrapers.base import Reject
 from scrapers.errors import BadFile, SourceChanged
-from scrapers.sources import constituents, corporate_actions, index_membership, vix
+from scrapers.sources import constituents, index_membership, vix
 
 VIX_HEAD = "DATE,OPEN,HIGH,LOW,CLOSE"
 
@@ -107,57 +106,6 @@ def test_a_company_without_a_sector_is_a_reject(tmp_path: Path):
         [],
         ["no_sector", "ragged_record", "bad_symbol"],
     )
-
-
-DIVIDEND = {"symbol": "AAPL", "rate": 0.25, "special": False, "foreign": False, "process_date": "2024-05-16", "ex_date": "2024-05-10"}
-SPLIT = {"symbol": "NVDA", "new_rate": 10, "old_rate": 1, "process_date": "2024-06-10", "ex_date": "2024-06-10"}
-
-
-def actions(**kinds: list) -> list:
-    return list(corporate_actions.parse_page(kinds))
-
-
-def test_splits_give_new_shares_per_old_and_dividends_usd_per_share():
-    found = actions(
-        forward_splits=[SPLIT],
-        reverse_splits=[{**SPLIT, "symbol": "GE", "new_rate": 1, "old_rate": 8}],
-        stock_dividends=[{**DIVIDEND, "symbol": "X", "rate": 0.05}],
-        cash_dividends=[DIVIDEND],
-        name_changes=[{"old_symbol": "FB", "new_symbol": "META"}],
-    )
-    assert [(a.symbol, a.kind, a.ratio, a.amount_usd) for a in found] == [
-        ("NVDA", "split", 10.0, None),
-        ("GE", "split", 0.125, None),
-        ("X", "split", 1.05, None),
-        ("AAPL", "cash_dividend", None, 0.25),
-    ]
-
-
-def test_two_dividends_of_one_ex_date_are_one_row_with_their_sum():
-    merged = list(corporate_actions.merge(actions(cash_dividends=[DIVIDEND, {**DIVIDEND, "rate": 1.0, "special": True}])))
-    assert [(a.ex_date, a.amount_usd) for a in merged] == [(date(2024, 5, 10), 1.25)]
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ({"rate": 0}, "bad_rate"),
-        ({"rate": None}, "bad_rate"),
-        ({"rate": "x"}, "bad_rate"),
-        ({"ex_date": None}, "bad_date"),
-        ({"symbol": "?"}, "bad_symbol"),
-    ],
-)
-def test_an_action_that_cannot_be_one_is_a_reject(change: dict, reason: str):
-    (item,) = actions(cash_dividends=[{**DIVIDEND, **change}])
-    assert isinstance(item, Reject)
-    assert item.reason == reason
-
-
-@pytest.mark.parametrize("document", [None, [], {"cash_dividends": None}, {"cash_dividends": [1]}, {"forward_splits": [{"symbol": "A"}]}])
-def test_corporate_actions_of_another_shape_are_a_changed_source(document: object):
-    with pytest.raises(SourceChanged):
-        list(corporate_actions.parse_page(document))
 
 
 @pytest.mark.parametrize("module", [vix, constituents, index_membership])

@@ -11,8 +11,9 @@ RUNTIME_STAMP := $(VENV)/.runtime-$(shell cksum < requirements.txt | cut -d' ' -
 DEV_STAMP := $(VENV)/.dev-$(shell cat requirements.txt requirements-dev.txt | cksum | cut -d' ' -f1)
 PYTEST_ARGS ?=
 KILLS ?= 50
+PAYLOADS ?= 10000
 
-.PHONY: help venv run test check bench prove clean
+.PHONY: help venv run test check bench prove fuzz clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -37,6 +38,9 @@ bench: $(DEV_STAMP)  ## every benchmark, product and peer side by side
 
 prove: $(DEV_STAMP)  ## kill the daemon KILLS times (50) at random moments and show that no order was lost or doubled
 	@$(PYTHON) -m tests.acceptance.kill_campaign --kills $(KILLS)
+
+fuzz: $(DEV_STAMP)  ## PAYLOADS damaged answers (10000) for every source: no crash, no wrong row, bounded memory
+	@$(PYTHON) -m tests.sources.fuzz --payloads $(PAYLOADS)
 
 clean:  ## remove the virtual environment and the tools' caches; var/, where the state lives, stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

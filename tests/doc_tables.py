@@ -5,12 +5,14 @@ A table's last column may be written by hand; it stays with its row when the tab
 
 import ast
 import importlib
+import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
+from urllib.parse import urlsplit
 
 import typer
 from pydantic import SecretStr
@@ -140,16 +142,29 @@ def tables() -> Iterator[Row]:
 
 
 def datasets() -> Iterator[Row]:
-    """One row per dataset; when its rows become known is written by hand."""
+    """One row per dataset."""
     for d in DATASETS.values():
-        rate = f"{d.rate.requests} per {d.rate.per_s:g} s ({d.rate.group})"
-        yield d.name, d.description, ", ".join(d.key), d.source_url, code(d.schedule), rate, f"{d.overlap.days} days", HAND
+        silence = f"{d.max_silence.days} days" if d.max_silence else "any"
+        overlap = f"{d.overlap.total_seconds() / 86_400:g} days"
+        yield d.name, d.description, ", ".join(d.key), code(d.schedule), overlap, silence, "yes" if d.snapshot else "", d.known
+
+
+def data_sources() -> Iterator[Row]:
+    """One row per source of a dataset, first choices first."""
+    for d in DATASETS.values():
+        for s in sorted(d.sources, key=lambda source: source.rank):
+            choice = ("first choice", "fall-back")[min(s.rank, 1)] + (", optional" if s.optional else "")
+            hosts = ", ".join(dict.fromkeys(urlsplit(url).hostname or "" for url in s.urls))
+            rate = f"{s.rate.requests} per {s.rate.per_s:g} s ({s.rate.group})"
+            needs = ", ".join(code(variable(name)) for name in s.needs) or "nothing"
+            yield d.name, code(s.name), choice, hosts, rate, needs, "yes" if s.history else "from the first fetch on"
 
 
 def dataset_columns() -> Iterator[Row]:
-    """The columns of each dataset's row."""
+    """The columns of each dataset's row, and what its class says of them."""
     for d in DATASETS.values():
-        yield d.name, ", ".join(code(f.name) for f in fields(d.row))
+        told = (inspect.getdoc(d.row) or "").replace("\n", " ").replace("|", "\\|")
+        yield d.name, ", ".join(code(f.name) for f in fields(d.row)), told
 
 
 def shapes() -> Iterator[Row]:
@@ -161,18 +176,23 @@ def shapes() -> Iterator[Row]:
 
 
 def rejects() -> Iterator[Row]:
-    """Reasons for which each dataset refuses a record; what they mean is written by hand."""
-    for name in DATASETS:
-        paths = [f"scrapers/sources/{name}.py"] + (["scrapers/bar_frames.py"] if name == "bars_daily" else [])
-        found = {reason for path in paths for reason in _reasons(sources()[path])}
-        for reason in sorted(found):
-            yield f"{name}: {code(reason)}", HAND
+    """Reasons for which a record is refused, and by which modules; what they mean is written by hand."""
+    found: dict[str, set[str]] = {}
+    for path, tree in sources().items():
+        if path.startswith("scrapers/") and "/twin/" not in path:
+            for reason in _reasons(tree):
+                found.setdefault(reason, set()).add(Path(path).stem)
+    for reason in sorted(found):
+        yield code(reason), ", ".join(sorted(found[reason])), HAND
 
 
 def _reasons(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
-        named = isinstance(node, ast.Call) and (getattr(node.func, "attr", "") == "reject" or getattr(node.func, "id", "") == "_Refused")
+        called = (getattr(node.func, "attr", "") or getattr(node.func, "id", "")) if isinstance(node, ast.Call) else ""
+        named = called in ("reject", "rejected", "refused", "Reject", "Unusable", "_Refused", "Refused", "_reject", "refusal")
         spots: list[ast.expr | None] = list(node.args[:1]) if named else []  # type: ignore[attr-defined]
+        if named:
+            spots += [k.value for k in node.keywords if k.arg == "reason"]  # type: ignore[attr-defined]
         if isinstance(node, ast.FunctionDef) and node.name == "_faults":
             spots += [key for n in ast.walk(node) if isinstance(n, ast.Dict) for key in n.keys]
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
@@ -248,10 +268,13 @@ TABLES = {
     "events": Table("docs/operations.md", ("event", "level", "from", "what it tells"), events),
     "verbs": Table("docs/operations.md", ("verb", "arguments and options", "what it does", "exit codes"), verb_rows),
     "endpoints": Table("docs/operations.md", ("path", "answer"), endpoints),
-    "datasets": Table("docs/data.md", ("dataset", "rows", "key", "source", "collected", "limit", "overlap", "known at"), datasets),
-    "columns": Table("docs/data.md", ("dataset", "columns of a row"), dataset_columns),
+    "datasets": Table(
+        "docs/data.md", ("dataset", "rows", "key", "collected", "overlap", "silence allowed", "deletions seen", "known at"), datasets
+    ),
+    "sources": Table("docs/data.md", ("dataset", "source", "choice", "hosts", "limit", "needs", "history"), data_sources),
+    "columns": Table("docs/data.md", ("dataset", "columns of a row", "meaning"), dataset_columns),
     "shapes": Table("docs/data.md", ("dataset", "shape", "columns"), shapes),
-    "rejects": Table("docs/data.md", ("reason", "meaning"), rejects),
+    "rejects": Table("docs/data.md", ("reason", "from", "meaning"), rejects),
     "strategies": Table(
         "docs/strategies.md", ("strategy", "due", "reads", "sessions asked for", "funds", "rule in one line"), strategy_rows
     ),

@@ -19,7 +19,8 @@ LAYERS = {
 }
 FIRST_PARTY = set(LAYERS)
 DOORS = {
-    "httpx": ("scrapers/http.py",),
+    "httpx": ("scrapers/http.py", "scrapers/wire.py"),
+    "httpcore": ("scrapers/wire.py", "scrapers/egress.py"),
     "alpaca": ("execution/alpaca.py",),
     "psycopg": ("daemon/store/",),
     "psycopg_pool": ("daemon/store/",),

@@ -69,7 +69,7 @@ def _as_it_started(daemon: Daemon, rng: random.Random) -> None:
 
 
 def _in_backfill(daemon: Daemon, rng: random.Random) -> None:
-    daemon.wait_until(lambda e: e["event"] == "daemon.ready" or (e["event"] == "ingest.finished" and bool(e["backfill"])))
+    daemon.wait_until(lambda e: e["event"] == "daemon.ready" or (e["event"] == "scrape.finished" and bool(e["backfill"])))
     time.sleep(rng.uniform(0.0, 0.6))
 
 

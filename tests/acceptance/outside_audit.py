@@ -10,13 +10,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from daemon import compose
 from daemon.calendar import Calendar
 from daemon.invariants import RECORD_CHECKS
 from daemon.joblist import MARK_ANCHOR
 from daemon.schedule import occurrences
 from daemon.store.embedded import EmbeddedPostgres
 from daemon.store.postgres import Database
-from scrapers import DATASETS
 from tests.acceptance.sandbox_process import ask, service
 
 KEYS = {"APCA-API-KEY-ID": "sandbox", "APCA-API-SECRET-KEY": "sandbox"}
@@ -236,7 +236,7 @@ def _check_jobs(found: Findings, db: Database) -> None:
     done: dict[str, set[datetime]] = {}
     for row in db_rows(db, "SELECT job, scheduled_at FROM job_runs WHERE status <> 'missed'"):
         done.setdefault(row["job"], set()).add(row["scheduled_at"].astimezone(UTC))
-    anchors = {f"ingest.{n}": DATASETS[n].schedule for n in DATASETS} | {"cycle": "open-30m", "mark": MARK_ANCHOR}
+    anchors = {f"ingest.{n}": d.schedule for n, d in compose.datasets(paced=True).items()} | {"cycle": "open-30m", "mark": MARK_ANCHOR}
     for job, anchor in anchors.items():
         # Occurrences of one instant run in turn, so the newest instant may not be complete.
         planned = set(occurrences(anchor, calendar, span["first"], span["last"]))

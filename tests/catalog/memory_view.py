@@ -138,7 +138,10 @@ class MemoryView:
         return pd.DataFrame({"symbol": [], "acquired_at": [], "qty": [], "basis_usd": []})
 
 
-CONGRESS_TEXT = ("chamber", "member", "member_id", "party", "owner", "symbol", "asset_description", "asset_type", "transaction")
+CONGRESS_TEXT = (
+    *("chamber", "member", "member_id", "member_key", "party", "owner", "origin"),
+    *("symbol", "asset_description", "asset_type", "asset_key", "transaction"),
+)
 CONGRESS_COLUMNS = (
     *CONGRESS_TEXT,
     *("amount_low_usd", "amount_high_usd", "amount_text", "transaction_date", "disclosure_date", "filing_id", "occurrence", "source_url"),

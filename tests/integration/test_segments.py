@@ -1,18 +1,25 @@
 """Sealing and healing over a real PostgreSQL: the segments always say what the table says, or are made again."""
 
+import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from daemon.store.datasets import append, ensure_table
+from daemon.calendar import Calendar
+from daemon.store import segments
+from daemon.store.datasets import append, ensure_table, stats
 from daemon.store.embedded import EmbeddedPostgres
 from daemon.store.postgres import Database
 from daemon.store.segments import Lake
+from daemon.store.view import Archive
 from scrapers import tables
 from scrapers.base import Batch, Dataset
 
@@ -106,8 +113,9 @@ def test_every_kind_of_value_survives_the_way_into_a_segment(db: Database, lake:
         Note(9, "t", 5e-324),
         Note(2**62, "nan", -1.7976931348623157e308),
     ]
-    timed = [tables.Timed(row=r, event_at=T0, known_at=T0 + timedelta(seconds=i)) for i, r in enumerate(rows)]
-    append(db, NOTES, Batch(rows=tables.table(Note, timed)), T0)
+    times = {"event_at": T0, "gone": False}
+    records = [{**asdict(r), **times, "known_at": T0 + timedelta(seconds=i)} for i, r in enumerate(rows)]
+    append(db, NOTES, Batch(rows=pa.Table.from_pylist(records, schema=tables.schema(Note))), T0)
     lake.seal(db, NOTES)
     table = lake.read(NOTES).select(["number", "text", "value", "flag", "day", "moment"])
     assert [Note(**r) for r in table.to_pylist()] == rows
@@ -183,7 +191,7 @@ def test_an_unreadable_segment_is_rebuilt(db: Database, lake: Lake) -> None:
     assert sealed(lake) == [1, 2]
 
 
-def test_segments_that_overlap_are_rebuilt_so_that_no_row_is_read_twice(db: Database, lake: Lake) -> None:
+def test_segments_that_were_merged_into_another_are_not_read_and_go(db: Database, lake: Lake) -> None:
     add(db, *notes(1, 2))
     lake.seal(db, NOTES)
     add(db, *notes(3))
@@ -191,6 +199,18 @@ def test_segments_that_overlap_are_rebuilt_so_that_no_row_is_read_twice(db: Data
     (lake.directory / "other" / "notes" / "000000000001-000000000003.parquet").rename(
         lake.directory / "notes" / "000000000001-000000000003.parquet"
     )
+    assert sealed(lake) == [1, 2, 3]
+    assert lake.heal(db, NOTES) == "ok"
+    assert [p.name for p in sorted((lake.directory / "notes").glob("*.parquet"))] == ["000000000001-000000000003.parquet"]
+
+
+def test_segments_that_overlap_are_rebuilt_so_that_no_row_is_read_twice(db: Database, lake: Lake) -> None:
+    add(db, *notes(1, 2))
+    lake.seal(db, NOTES)
+    add(db, *notes(3))
+    lake.seal(db, NOTES)
+    second = lake.segments("notes")[1].path
+    second.rename(second.with_name("000000000002-000000000003.parquet"))
     assert lake.heal(db, NOTES) == "rebuilt"
     assert sealed(lake) == [1, 2, 3]
 
@@ -216,3 +236,113 @@ def test_the_readers_duckdb_reaches_nothing_outside_the_lake(db: Database, lake:
         with pytest.raises(duckdb.Error, match="locked"):
             connection.execute("SET enable_external_access=true")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["lake", "secret.csv"]
+
+
+def bases(lake: Lake) -> list[str]:
+    return sorted(p.name for p in (lake.directory / "notes").glob("base-*"))
+
+
+def shown(lake: Lake) -> list[int]:
+    """Numbers of the notes in a fresh view, by way of the base."""
+    archive = Archive(Lake(lake.directory), [NOTES], Calendar())
+    return archive.view(T0 + timedelta(days=9)).events("notes")["number"].tolist()
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A base for a handful of rows, and segments that are merged when there are four."""
+    monkeypatch.setattr(segments, "TAIL_ROWS", 2)
+    monkeypatch.setattr(segments, "SMALL_SEGMENTS", 4)
+
+
+@pytest.mark.usefixtures("eager")
+def test_many_small_segments_become_one_and_no_row_is_lost(db: Database, lake: Lake) -> None:
+    for number in range(1, 11):
+        add(db, *notes(number))
+        lake.seal(db, NOTES)
+        assert len(lake.segments("notes")) < 4
+        assert sealed(lake) == list(range(1, number + 1)) == shown(lake)
+    assert lake.heal(db, NOTES) == "ok"
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_base_is_made_when_much_lies_behind_the_last_one_which_goes(db: Database, lake: Lake) -> None:
+    add(db, *notes(1, 2))
+    lake.seal(db, NOTES)
+    assert bases(lake) == []
+    add(db, *notes(3))
+    lake.seal(db, NOTES)
+    assert bases(lake) == ["base-000000000003"]
+    add(db, *notes(4, 5, 6))
+    lake.seal(db, NOTES)
+    assert bases(lake) == ["base-000000000006"]
+    assert shown(lake) == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("name", ["content.json", "number.arrow", "_superseded.arrow"])
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_a_damaged_base_is_not_read_and_is_made_again_at_the_next_start(db: Database, lake: Lake, name: str, damage: str) -> None:
+    add(db, *notes(1, 2, 3))
+    lake.seal(db, NOTES)
+    path = lake.directory / "notes" / "base-000000000003" / name
+    before = path.read_bytes()
+    path.unlink()
+    if damage == "cut":
+        path.write_bytes(before[: len(before) // 2])
+    assert shown(lake) == [1, 2, 3]
+    assert Lake(lake.directory).heal(db, NOTES) == "ok"
+    assert path.stat().st_size == len(before)
+    assert shown(lake) == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_base_that_holds_other_rows_than_the_segments_is_made_again(db: Database, lake: Lake) -> None:
+    add(db, *notes(1, 2, 3))
+    lake.seal(db, NOTES)
+    execute(db, "DELETE FROM notes WHERE number = 2")
+    assert Lake(lake.directory).heal(db, NOTES) == "rebuilt"
+    assert shown(lake) == [1, 3]
+
+
+@pytest.mark.usefixtures("eager")
+def test_what_a_crash_left_of_a_compaction_goes_at_the_next_start(db: Database, lake: Lake) -> None:
+    add(db, *notes(1, 2, 3))
+    lake.seal(db, NOTES)
+    folder = lake.directory / "notes"
+    (folder / ".base-000000000009.4711.tmp").mkdir()
+    (folder / ".base-000000000009.4711.tmp" / "id.arrow").write_bytes(b"torn")
+    shutil.copytree(folder / "base-000000000003", folder / "base-000000000002")
+    assert lake.heal(db, NOTES) == "ok"
+    assert sorted(p.name for p in folder.iterdir()) == [".lock", "000000000001-000000000003.parquet", "base-000000000003"]
+
+
+def test_segments_of_an_older_version_without_a_column_are_read_and_then_rebuilt(db: Database, lake: Lake) -> None:
+    add(db, *notes(1, 2))
+    lake.seal(db, NOTES)
+    path = lake.segments("notes")[0].path
+    pq.write_table(pq.read_table(path).drop_columns(["gone", "flag"]), path)
+    assert sealed(lake) == [1, 2] == shown(lake)
+    assert lake.heal(db, NOTES) == "rebuilt"
+    assert "gone" in pq.read_schema(path).names
+
+
+def test_the_numbers_of_a_dataset_come_from_the_heads_of_segments_and_what_is_not_sealed(db: Database, lake: Lake) -> None:
+    assert lake.stats(db, NOTES) == stats(db, NOTES)
+    for number in (1, 2, 3):
+        add(db, *notes(number))
+        assert lake.stats(db, NOTES) == stats(db, NOTES)
+        if number < 3:
+            lake.seal(db, NOTES)
+    assert lake.stats(db, NOTES)["rows"] == 3
+    lake.segments("notes")[0].path.write_bytes(b"unreadable")
+    assert Lake(lake.directory).stats(db, NOTES) == stats(db, NOTES)
+
+
+def test_writers_of_one_dataset_wait_for_each_other(db: Database, lake: Lake) -> None:
+    for number in range(1, 5):
+        add(db, *notes(*range(number * 10, number * 10 + 5)))
+        with ThreadPoolExecutor(4) as pool:
+            assert sum(pool.map(lambda _: Lake(lake.directory).seal(db, NOTES), range(4))) == 5
+    assert len(sealed(lake)) == 20
+    assert lake.heal(db, NOTES) == "ok"

@@ -7,7 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from daemon.clock import PacedClock, SystemClock, VirtualClock, paced_share
+from daemon.clock import BesideClock, PacedClock, SystemClock, VirtualClock, paced_share
+from scrapers.base import Rate
+from scrapers.rate_limit import RateLimiter
 
 NEW_YORK = ZoneInfo("America/New_York")
 MONDAY = datetime(2024, 1, 8, 12, tzinfo=NEW_YORK)
@@ -136,3 +138,33 @@ def test_any_thread_may_ask_the_time_while_another_drives():
 def test_a_negative_pace_is_refused():
     with pytest.raises(ValueError, match="seconds_per_session"):
         PacedClock(MONDAY, -1.0)
+
+
+def test_who_waits_beside_a_clock_moves_in_his_own_time_and_is_overtaken():
+    clock = VirtualClock(MONDAY)
+    beside = BesideClock(clock)
+    beside.sleep(90.0)
+    assert (beside.now() - MONDAY).total_seconds() == 90.0
+    assert clock.now() == MONDAY, "the clock is not held up"
+    clock.sleep_until(MONDAY + timedelta(hours=1))
+    assert beside.now() == clock.now()
+
+
+def test_each_thread_waits_for_itself():
+    beside, seen = BesideClock(VirtualClock(MONDAY)), []
+    beside.sleep(90.0)
+    thread = threading.Thread(target=lambda: seen.append(beside.now()))
+    thread.start()
+    thread.join()
+    assert seen == [MONDAY]
+
+
+def test_an_allowance_is_kept_in_virtual_time_without_holding_the_clock_up():
+    clock = VirtualClock(MONDAY)
+    beside = BesideClock(clock)
+    limiter, taken = RateLimiter(now=beside.now, sleep=beside.sleep), []
+    for _ in range(7):
+        limiter.acquire(Rate(group="g", requests=2, per_s=60.0))
+        taken.append((beside.now() - MONDAY).total_seconds())
+    assert taken == [0.0, 0.0, 60.0, 60.0, 120.0, 120.0, 180.0]
+    assert clock.now() == MONDAY

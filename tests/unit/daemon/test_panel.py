@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.store.panel import FIELDS, STALE_SESSIONS, BarPanel
+from daemon.store.bar_rows import FIELDS
+from daemon.store.panel import STALE_SESSIONS, BarPanel
+from scrapers.renames import listed
 
 DAYS = np.arange("2024-01-01", "2024-03-01", dtype="datetime64[D]")
 CLOSE = FIELDS.index("close")
@@ -124,7 +126,7 @@ def test_no_interleaving_of_arrivals_and_instants_shows_a_row_before_it_is_known
 def chosen(given: BarPanel, at_us: int, last: int, symbol: str = "A") -> str:
     """The adjustment of the series in use."""
     given.advance(at_us)
-    return given.names[given.choose(last).columns[symbol]][1]
+    return given.names[given.choose(last, listed()).columns[symbol]][1]
 
 
 def test_a_symbol_uses_the_series_that_became_known_first() -> None:
@@ -160,7 +162,7 @@ def test_the_choice_of_a_series_does_not_depend_on_rows_known_later() -> None:
     short, long = panel(*early), panel(*early, *later)
     for at, last in ((10, 0), (15, 1), (19, 30)):
         assert chosen(short, at, last) == chosen(long, at, last)
-        assert short.choose(last).symbols == long.choose(last).symbols == ["A"]
+        assert short.choose(last, listed()).symbols == long.choose(last, listed()).symbols == ["A"]
 
 
 def test_the_first_delivered_version_of_a_bar_is_kept_for_the_exchange() -> None:

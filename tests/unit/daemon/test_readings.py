@@ -28,7 +28,7 @@ def test_a_view_with_bars_of_half_of_what_traded_lately_is_fresh_and_with_fewer_
 
 
 def test_what_has_not_traded_for_ten_sessions_does_not_count_as_missing(market: Market) -> None:
-    for symbol in ("OLD1", "OLD2", "OLD3"):
+    for symbol in ("OLDA", "OLDB", "OLDC"):
         market.closes(symbol, [1.0])
     market.closes("A", [1.0] * 12)
     archive = market.archive()

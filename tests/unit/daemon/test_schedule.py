@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from daemon.calendar import Calendar, to_microseconds
 from daemon.clock import SystemClock, VirtualClock
-from daemon.schedule import BadAnchor, Job, LiveScheduler, _Occurrences, occurrences, split_due, walk
+from daemon.schedule import BadAnchor, Job, LiveScheduler, _Occurrences, occurrences, split_due, thinned, walk
 
 NEW_YORK = ZoneInfo("America/New_York")
 CALENDAR = Calendar(date(2014, 1, 1), date(2030, 12, 31))
@@ -312,3 +312,12 @@ def test_live_stop_waits_for_the_run_in_progress_but_not_longer_than_told():
 def test_two_jobs_of_one_name_are_refused():
     with pytest.raises(ValueError, match="name"):
         Bench(job("x"), job("x"))
+
+
+@pytest.mark.parametrize(("anchor", "kept"), [
+    ("cron: mon-fri 06:00,06:30,09:59,10:00,13:00,22:00", "cron: mon-fri 06:00,10:00,22:00"),
+    ("cron: sat,sun 06:00", "cron: sat,sun 06:00"),
+    ("open-30m", "open-30m"),
+])  # fmt: skip
+def test_a_thinned_anchor_keeps_wall_times_that_are_far_enough_apart(anchor: str, kept: str) -> None:
+    assert thinned(anchor, timedelta(hours=4)) == kept

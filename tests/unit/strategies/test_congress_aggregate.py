@@ -1,7 +1,7 @@
 """Congress aggregate, on disclosures small enough to add up by hand."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -59,8 +59,8 @@ def test_sales_of_any_kind_subtract_and_only_a_positive_net_is_wanted() -> None:
         {"asset_description": "iShares Core S&P 500 ETF"},
         {"asset_description": "American Balanced Fund Class A"},
         {"amount_low_usd": None, "amount_high_usd": None},
-        {"occurrence": 1},
         {"known_at": ASOF - timedelta(days=31)},
+        {"disclosure_date": date(2021, 2, 12)},
     ],
 )
 def test_left_out_by_rule(fields: dict[str, Any]) -> None:
@@ -154,3 +154,88 @@ def test_each_disclosure_is_one_row_of_evidence_with_its_signed_dollars() -> Non
     rows = targets.evidence.set_index("row_key")
     assert rows["contribution"].to_dict() == {"buy": A_MIDPOINT, "sell": -1001.0}
     assert set(rows["dataset"]) == {"congress_trades"} and set(rows["symbol"]) == {"AAA"}
+
+
+def told(origin: str, key: str, **fields: Any) -> dict[str, Any]:
+    """One trade as an origin tells of it; only Quiver knows members by an id, and no filing."""
+    filing = {"filing_id": ""} if origin in ("quiver", "house") else {}
+    return trade("AAA", **({"origin": origin, "row_key": key, "transaction_date": date(2021, 3, 1)} | filing | fields))
+
+
+def counted(trades: Sequence[Mapping[str, Any]]) -> list[str]:
+    return sorted(signed_trades(congress_rows(trades))["row_key"])
+
+
+def test_a_repetition_inside_a_filing_does_not_count() -> None:
+    twice = [told("senate", f"r{n}", filing_id="F1", occurrence=n) for n in (0, 1, 2)]
+    assert counted(twice) == ["r0"] and counted(twice[::-1]) == ["r0"]
+
+
+def test_a_repetition_whose_text_was_amended_is_a_repetition_still() -> None:
+    first, second = (told("quiver", f"r{n}", occurrence=n, member_key="X000001") for n in (0, 1))
+    assert counted([first | {"asset_description": "Synthetic amendment", "member": "Test M. Member"}, second]) == ["r0"]
+
+
+def test_the_repetition_counts_when_the_first_of_the_two_was_withdrawn() -> None:
+    assert counted([told("house", "r1", occurrence=1)]) == ["r1"]
+
+
+def test_equal_trades_of_two_filings_or_owners_are_two_trades() -> None:
+    assert counted([told("senate", "a", filing_id="F1"), told("senate", "b", filing_id="F2")]) == ["a", "b"]
+    assert counted([told("house", "a", owner="self"), told("house", "b", owner="spouse")]) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("official", "member", "quiver"),
+    [
+        ("house", "Nancy Pelosi", "Nancy P. Pelosi"),
+        ("senate", "A. Mitchell McConnell, Jr.", "Mitch McConnell"),
+        ("senate", "SUSAN M COLLINS", "Susan M. Collins"),
+        ("house", "Nydia M. Velázquez", "Nydia Velazquez"),
+    ],
+)
+def test_a_trade_that_two_origins_tell_of_counts_once(official: str, member: str, quiver: str) -> None:
+    ours = told(official, "official", member=member, transaction="sale")
+    theirs = told("quiver", "quiver", member=quiver, transaction="sale_full", owner="unknown", member_key="X000001")
+    assert counted([ours, theirs]) == counted([theirs, ours]) == ["official"]
+
+
+def test_the_origin_that_tells_of_more_of_equal_trades_is_the_one_that_counts() -> None:
+    own, spouse = told("house", "h1", owner="self"), told("house", "h2", owner="spouse")
+    assert counted([own, spouse, told("quiver", "q1", owner="unknown")]) == ["h1", "h2"]
+
+
+def test_an_archive_of_the_house_and_its_own_reports_tell_of_one_trade() -> None:
+    assert len(counted([told("house", "clerk"), told("house", "archive", filing_id="20018000")])) == 1
+
+
+def test_members_days_and_amounts_that_differ_are_different_trades_whoever_tells_of_them() -> None:
+    other = [{"member": "Test Other"}, {"transaction_date": date(2021, 3, 2)}, {"amount_low_usd": 15001.0, "amount_high_usd": 50000.0}]
+    for fields in other:
+        assert counted([told("house", "h"), told("quiver", "q", **fields)]) == ["h", "q"]
+
+
+def test_evidence_names_the_rows_that_counted_and_no_others() -> None:
+    rows = [told("house", "h"), told("quiver", "q"), trade("AAA", row_key="x", member="Test Other")]
+    targets = run(rows)
+    assert net(targets) == {"AAA": 2 * A_MIDPOINT}
+    assert sorted(targets.evidence["row_key"]) == ["h", "x"]
+
+
+def test_an_amendment_does_not_make_an_old_trade_news_again() -> None:
+    first = told("house", "k", disclosure_date=date(2021, 2, 1), known_at=datetime(2021, 2, 2, 5, tzinfo=UTC))
+    amended = first | {"known_at": YESTERDAY, "amount_high_usd": 15001.0}
+    assert run([first, amended]).evidence.empty
+
+
+def test_an_amendment_of_a_recent_trade_counts_once_as_amended() -> None:
+    first = told("house", "k", disclosure_date=date(2021, 3, 3), known_at=datetime(2021, 3, 4, 5, tzinfo=UTC))
+    amended = first | {"known_at": YESTERDAY, "amount_low_usd": 15001.0, "amount_high_usd": 50000.0}
+    assert net(run([first, amended])) == {"AAA": 32500.5}
+
+
+def test_the_day_of_disclosure_counts_from_the_midnight_that_follows_it_in_new_york() -> None:
+    # ASOF is 09:00 EDT of 15 March, so that the window begins at 08:00 EST of 13 February; the 13th is public from the 14th on.
+    assert net(run([trade("AAA", disclosure_date=date(2021, 2, 13)), trade("BBB", disclosure_date=date(2021, 2, 12))])) == {
+        "AAA": A_MIDPOINT
+    }

@@ -68,6 +68,11 @@ def as_rows() -> Iterator[dict[str, object]]:
             "occurrence": seen[identity],
             "known_at": known_at(record),
             "row_key": f"H{number:06d}",
+            "origin": "house",
+            "filing_id": " ".join(identity),
+            "member": record["representative"],
+            "owner": record["owner"],
+            "transaction_date": record["transaction_date"],
         }
         seen[identity] += 1
 

@@ -12,8 +12,9 @@ DEV_STAMP := $(VENV)/.dev-$(shell cat requirements.txt requirements-dev.txt | ck
 PYTEST_ARGS ?=
 KILLS ?= 50
 PAYLOADS ?= 10000
+ROUNDS ?= 20
 
-.PHONY: help venv run test check bench prove fuzz clean
+.PHONY: help venv run test check bench prove fuzz poison clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -41,6 +42,9 @@ prove: $(DEV_STAMP)  ## kill the daemon KILLS times (50) at random moments and s
 
 fuzz: $(DEV_STAMP)  ## PAYLOADS damaged answers (10000) for every source: no crash, no wrong row, bounded memory
 	@$(PYTHON) -m tests.sources.fuzz --payloads $(PAYLOADS)
+
+poison: $(DEV_STAMP)  ## ROUNDS (20) of spoilt data services under a running sandbox: nothing lost, everything said, all recovers
+	@$(PYTHON) -m tests.acceptance.data_faults --rounds $(ROUNDS)
 
 clean:  ## remove the virtual environment and the tools' caches; var/, where the state lives, stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -34,6 +34,11 @@ log = get_logger("ingest")
 NOT_MODIFIED = 304
 MANY, NONSENSE = 10, 0.9
 """From so many refused records on, when they are this share of all, the source counts as one of unexpected shape."""
+OUT_OF_SCOPE = frozenset(
+    "app_not_found earlier_reading no_article no_date no_quarterly_report not_industry paper_filing scanned_paper second_listing "
+    "superseded unknown_article unknown_symbol unmatched_clients unmatched_recipients".split()
+)
+"""Reasons that say what a record is about, and nothing against the page that it stood on."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,7 +105,7 @@ def _judge(http: Http, fetch: Fetch, error: Exception | None) -> None:
 
 def _refuse_nonsense(fetch: Fetch) -> None:
     """Raise SourceChanged when hardly any of many records was a row: the watermark stays, so that they are asked for again."""
-    refused = sum(fetch.rejects.values())
+    refused = sum(n for reason, n in fetch.rejects.items() if reason not in OUT_OF_SCOPE)
     if refused >= MANY and refused >= NONSENSE * fetch.records:
         reasons = ", ".join(f"{reason} {n}" for reason, n in fetch.rejects.most_common(3))
         raise SourceChanged(f"{fetch.source.urls[0]}: {refused} of {fetch.records} records were refused ({reasons})")

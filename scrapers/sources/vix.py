@@ -20,8 +20,6 @@ URL = "https://cdn.cboe.com/api/global/us_indices/daily_prices/VIX_History.csv"
 RATE = rates.CBOE
 COLUMNS = ["DATE", "OPEN", "HIGH", "LOW", "CLOSE"]
 FEW = 20
-LONGEST_PAUSE = timedelta(days=10)
-"""A file whose newest session is older than this has lost its end."""
 SHAPES = {"Cboe history (CSV)": ", ".join(COLUMNS)}
 
 
@@ -107,14 +105,13 @@ def fetch(http: "Http", since: datetime, until: datetime, options: Mapping[str, 
     Option `backfill` gives rows the archive's known_at.
     """
     content = http.get(URL, source=SOURCE, rate=RATE).content
-    first, last = times.new_york_date(since), times.new_york_date(until)
+    first = times.new_york_date(since)
     try:
         found = list(parse(content, name=URL))
     except BadFile as error:
         raise SourceChanged(str(error)) from error
-    newest = max((item.row.session for item in found if isinstance(item, tables.Timed)), default=None)
-    if newest is None or newest < last - LONGEST_PAUSE:
-        raise SourceChanged(f"{URL}: the newest session of the file of {len(content)} bytes is {newest}, asked for until {last}")
+    if not any(isinstance(item, tables.Timed) for item in found):
+        raise SourceChanged(f"{URL}: the file of {len(content)} bytes, which should hold all of history, holds no session")
     items = [item for item in found if isinstance(item, Reject) or (first <= item.row.session and item.event_at <= until)]
     yield from tables.batches(VixDay, items if options.get("backfill") else map(tables.unstamped, items))
 
@@ -128,5 +125,6 @@ DATASET = Dataset(
     known="16:20 New York of the session",
     sources=(Source(name=SOURCE, fetch=fetch, rate=RATE, urls=(URL,)),),
     load=load,
+    max_silence=timedelta(days=7),
     publication_lag=timedelta(minutes=5),
 )

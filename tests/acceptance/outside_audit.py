@@ -234,7 +234,9 @@ def _check_jobs(found: Findings, db: Database) -> None:
     if span["first"] is None:
         return
     done: dict[str, set[datetime]] = {}
-    for row in db_rows(db, "SELECT job, scheduled_at FROM job_runs WHERE status <> 'missed'"):
+    # A first fetch that was cut off is recorded as missed with its reason; the next start reads its past on.
+    kept = "status <> 'missed' OR starts_with(detail->>'reason', 'interrupted')"
+    for row in db_rows(db, f"SELECT job, scheduled_at FROM job_runs WHERE {kept}"):
         done.setdefault(row["job"], set()).add(row["scheduled_at"].astimezone(UTC))
     anchors = {f"ingest.{n}": d.schedule for n, d in compose.datasets(paced=True).items()} | {"cycle": "open-30m", "mark": MARK_ANCHOR}
     for job, anchor in anchors.items():

@@ -25,7 +25,8 @@ from daemon.store.errors import SegmentCorrupt
 from daemon.store.keys import NEVER, Ints, KeyIndex, key_hashes, sort_order
 from daemon.store.private import Source
 
-FORMAT = 1
+FORMAT, READABLE = 2, (1, 2)
+"""Format 1 has no room behind its values, and a view of it and of newer versions copies what it hands out."""
 ROOM_ROWS, ROOM_FROM = 65_536, 500_000
 """Behind the values of a base from so many rows on there is room for more, so that a view adds the newest to a private window on a file."""
 CONTENT = "content.json"
@@ -163,7 +164,7 @@ def content_of(path: Path) -> dict[str, Any]:
     """What a base says of itself. Raises SegmentCorrupt when it is not whole."""
     try:
         content: dict[str, Any] = json.loads((path / CONTENT).read_bytes())
-        whole = content["format"] == FORMAT and all((path / name).stat().st_size == size for name, size in content["bytes"].items())
+        whole = content["format"] in READABLE and all((path / name).stat().st_size == size for name, size in content["bytes"].items())
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SegmentCorrupt(f"{path}: {error}") from error
     if not whole:

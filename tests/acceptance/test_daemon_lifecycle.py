@@ -1,5 +1,6 @@
 """The daemon as a process: how it starts, stops, refuses and answers, by exit codes, single lines and its HTTP surface."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -260,16 +261,24 @@ def test_a_sandbox_on_real_time_starts_is_ready_and_stops(tmp_path: Path) -> Non
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own with 300 MB."""
+    """A file system of its own with 900 MB."""
     if os.geteuid() != 0:
         pytest.skip("needs root to mount a small file system; run as root to prove what a full disk does")
     disk = tmp_path / "disk"
     disk.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300m", "tmpfs", str(disk)], capture_output=True, text=True, check=False)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=900m", "tmpfs", str(disk)], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
     yield disk
     subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def fill(disk: Path, filler: Path) -> None:
+    """Take all room but a few pages, though others take some at the same time."""
+    with filler.open("wb") as file:
+        while (room := shutil.disk_usage(disk).free) > 65_536:
+            with contextlib.suppress(OSError):
+                os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), room - 16_384)
 
 
 @pytest.mark.timeout(180)
@@ -279,9 +288,7 @@ def test_a_full_disk_ends_the_daemon_with_69_and_one_line_and_with_room_it_goes_
         daemon.wait_ready()
         daemon.wait_for("nav.marked")
         filler = small_disk / "filler"
-        room = shutil.disk_usage(small_disk).free
-        with filler.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, room - 16384)
+        fill(small_disk, filler)
         code = daemon.wait(90.0)
         assert code == 69, daemon.tail()
         assert len(daemon.foreign) == 1, daemon.foreign

@@ -215,7 +215,7 @@ def test_warnings_of_libraries_come_out_in_our_form_and_their_chatter_does_not()
 def test_configuring_twice_does_not_double_the_lines_of_libraries() -> None:
     written()
     stream = written()
-    stdlib.getLogger("uvicorn.error").error("once")
+    stdlib.getLogger("some.library").error("once")
     assert only(stream)["message"] == "once"
 
 

@@ -190,13 +190,21 @@ def _account(rt: DataRuntime, fetch: Fetch) -> None:
     rt.metrics.inc("allocd_scraper_rows_total", counts.rejected, source=source, result="rejected")
     if fetch.rejects:
         rt.metrics.inc("allocd_data_quality_failures_total", counts.rejected, dataset=name, kind="rejected")
-        log.warning("data.rejected", dataset=name, source=source, reasons=dict(fetch.rejects.most_common()))
+        emit = log.warning if _is_news(rt, source, fetch.rejects) else log.info
+        emit("data.rejected", dataset=name, source=source, reasons=dict(fetch.rejects.most_common()))
     if counts.revised:
         rt.metrics.inc("allocd_data_quality_failures_total", counts.revised, dataset=name, kind="restated")
         log.info("data.revised", dataset=name, source=source, rows=counts.revised)
     if fetch.records != counts.fetched:
         rt.metrics.inc("allocd_data_quality_failures_total", dataset=name, kind="unreconciled")
         log.error("data.unreconciled", dataset=name, source=source, delivered=fetch.records, accounted=counts.fetched)
+
+
+def _is_news(rt: DataRuntime, source: str, rejects: Counter[str]) -> bool:
+    """Whether more was refused for some reason than in any fetch before: the same dirt every day is no warning."""
+    worse = {(source, reason): n for reason, n in rejects.items() if n > rt.rejected.get((source, reason), 0)}
+    rt.rejected.update(worse)
+    return bool(worse)
 
 
 def _tell_failure(rt: DataRuntime, fetch: Fetch, error: Exception, started: float) -> None:

@@ -31,6 +31,7 @@ class DataRuntime:
     tradable: symbols that the broker lists, None before it was asked.
     trading: held by whatever reads or moves orders, ledger or views.
     collecting: by dataset, held by whoever collects it. stale: what was last found too old to trade on, with the reason.
+    rejected: by source and reason, the most records that one fetch of this process refused.
     """
 
     settings: Settings
@@ -51,6 +52,7 @@ class DataRuntime:
     trading: threading.RLock = field(default_factory=threading.RLock)
     collecting: dict[str, threading.Lock] = field(default_factory=dict)
     stale: dict[str, str] = field(default_factory=dict)
+    rejected: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)

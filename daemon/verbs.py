@@ -34,7 +34,10 @@ from daemon.verify import verify as verify_decisions
 from scrapers import DATASETS
 from strategies import CATALOG
 
-OUT, ERR = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False)
+PIPED_WIDTH = 240
+"""Columns of an answer that goes to a file or another program: wide enough that no table is cut."""
+OUT = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+ERR = Console(stderr=True, highlight=False)
 DEGRADED, NOT_RUNNING = 3, 4
 SUMMARY_LINES = (
     *("sessions", "cycles", "orders", "fills", "nav_start_usd", "nav_end_usd", "cagr", "volatility", "sharpe", "max_drawdown"),

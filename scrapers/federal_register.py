@@ -67,9 +67,13 @@ def _next(document: dict[str, Any]) -> str | None:
     url = document.get("next_page_url")
     if not url:
         return None
-    if not isinstance(url, str) or urlsplit(url).hostname != urlsplit(DOCUMENTS).hostname:
+    try:
+        own = isinstance(url, str) and urlsplit(url).hostname == urlsplit(DOCUMENTS).hostname
+    except ValueError:
+        own = False
+    if not own:
         raise SourceChanged(f"{DOCUMENTS}: next_page_url leads elsewhere")
-    return url
+    return str(url)
 
 
 def parse_page(document: Any) -> Iterator[Notice | Reject]:

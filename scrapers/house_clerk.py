@@ -218,6 +218,7 @@ def _read(content: bytes) -> str:
     if b"%%EOF" not in content[-TAIL:]:
         return ""
     from pypdf import PdfReader
+    from pypdf.errors import DeprecationError as PyPdfDeprecated
     from pypdf.errors import PyPdfError
 
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
@@ -228,7 +229,7 @@ def _read(content: bytes) -> str:
             if len(text) > MAX_TEXT:
                 return ""
     except (
-        PyPdfError, ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, OSError, RecursionError,
+        PyPdfError, PyPdfDeprecated, ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, OSError, RecursionError,
         TypeError, ValueError, zlib.error,
     ):  # fmt: skip  # what the library lets out of a damaged file
         return ""

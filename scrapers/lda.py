@@ -44,6 +44,7 @@ def filings(http: "Http", asked: Mapping[str, str]) -> Iterator[tuple[list[Any],
 
 def _params(url: object) -> dict[str, str | int]:
     """The parameters of a `next`; SourceChanged unless it is this very list, which is asked by https whatever `next` says."""
+    parts = None
     try:
         parts = urlsplit(url) if isinstance(url, str) else None
         own = parts is not None and parts.scheme in ("http", "https") and (parts.hostname, parts.path) == (HOST, urlsplit(URL).path)

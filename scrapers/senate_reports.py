@@ -133,8 +133,16 @@ def _cells(cells: Mapping[str, str], ticker: markup.Cell, report: Report) -> for
 
 def _ticker(cell: markup.Cell) -> str:
     """The cell's text; where several links stand in it, the symbols that they ask for."""
-    asked = [word for link in cell.links for word in parse_qs(urlsplit(link).query).get("s", [])]
+    asked = [word for link in cell.links for word in _asked(link)]
     return "|".join(asked) if len(asked) > 1 and "--" not in cell.text else cell.text
+
+
+def _asked(link: str) -> list[str]:
+    """What a link to a quote asks for; nothing for one that does not parse."""
+    try:
+        return parse_qs(urlsplit(link).query).get("s", [])
+    except ValueError:
+        return []
 
 
 def settled(reports: Iterable[tuple[Report, Trades]]) -> Iterator[list[congress.Stated] | Reject]:

@@ -229,7 +229,8 @@ def _read(content: bytes) -> str:
             if len(text) > MAX_TEXT:
                 return ""
     except (
-        PyPdfError, PyPdfDeprecated, ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, OSError, RecursionError,
+        PyPdfError, PyPdfDeprecated,
+        ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, OSError, RecursionError,
         TypeError, ValueError, zlib.error,
     ):  # fmt: skip  # what the library lets out of a damaged file
         return ""

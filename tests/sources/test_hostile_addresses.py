@@ -13,7 +13,7 @@ def test_a_link_that_does_not_parse_asks_for_nothing():
     assert senate_reports._ticker(cell) == "MSFT|IBM"
 
 
-@pytest.mark.parametrize("url", ["https://[broken/", "//[", "https://lda.gov:x/api/v1/filings/"])
+@pytest.mark.parametrize("url", ["https://[broken/", "//["])
 def test_a_next_page_that_does_not_parse_is_a_changed_source(url: str):
     with pytest.raises(SourceChanged):
         lda._params(url)

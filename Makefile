@@ -9,7 +9,10 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 RUNTIME_STAMP := $(VENV)/.runtime-$(shell cksum < requirements.txt | cut -d' ' -f1)
 DEV_STAMP := $(VENV)/.dev-$(shell cat requirements.txt requirements-dev.txt | cksum | cut -d' ' -f1)
+PEERS := .venv-peers
+PEERS_STAMP := $(PEERS)/.bench-$(shell cat requirements.txt requirements-bench.txt | cksum | cut -d' ' -f1)
 PYTEST_ARGS ?=
+BENCH ?=
 KILLS ?= 50
 PAYLOADS ?= 10000
 ROUNDS ?= 20
@@ -34,8 +37,8 @@ check: $(DEV_STAMP)  ## lint, format, types and the architecture
 	@$(PYTHON) -m mypy
 	@$(PYTHON) -m pytest -q tests/test_architecture.py
 
-bench: $(DEV_STAMP)  ## every benchmark, product and peer side by side
-	@shopt -s nullglob; for file in benchmarks/bench_*.py; do echo "== $$file"; $(PYTHON) -m "benchmarks.$$(basename "$$file" .py)"; done
+bench: $(PEERS_STAMP)  ## every benchmark, product and peer side by side (BENCH="risk_parity" for one)
+	@.ci/benchmarks $(PEERS)/bin/python $(BENCH)
 
 prove: $(DEV_STAMP)  ## kill the daemon KILLS times (50) at random moments and show that no order was lost or doubled
 	@$(PYTHON) -m tests.acceptance.kill_campaign --kills $(KILLS)
@@ -47,7 +50,7 @@ poison: $(DEV_STAMP)  ## ROUNDS (20) of spoilt data services under a running san
 	@$(PYTHON) -m tests.acceptance.data_faults --rounds $(ROUNDS)
 
 clean:  ## remove the virtual environment and the tools' caches; var/, where the state lives, stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './var/*' -prune -exec rm -rf {} +
 
 # The stamps carry a checksum of the requirements: unchanged, a second start takes no time; changed, pip looks again.
@@ -56,3 +59,6 @@ $(RUNTIME_STAMP):
 
 $(DEV_STAMP):
 	@.ci/venv requirements-dev.txt $@
+
+$(PEERS_STAMP):
+	@.ci/venv requirements-bench.txt $@

@@ -16,8 +16,9 @@ BENCH ?=
 KILLS ?= 50
 PAYLOADS ?= 10000
 ROUNDS ?= 20
+N ?= 10000
 
-.PHONY: help venv run test check bench prove fuzz poison clean
+.PHONY: help venv run test check bench prove fuzz poison storm clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -48,6 +49,9 @@ fuzz: $(DEV_STAMP)  ## PAYLOADS damaged answers (10000) for every source: no cra
 
 poison: $(DEV_STAMP)  ## ROUNDS (20) of spoilt data services under a running sandbox: nothing lost, everything said, all recovers
 	@$(PYTHON) -m tests.acceptance.data_faults --rounds $(ROUNDS)
+
+storm: $(DEV_STAMP)  ## N sick covariances and returns (10000) through the allocation: no exception, no broken limit, every rung reached
+	@$(PYTHON) -m tests.unit.risk.allocate_storm --n $(N)
 
 clean:  ## remove the virtual environment and the tools' caches; var/, where the state lives, stays
 	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -98,6 +98,7 @@ def _contact(value: str) -> str:
 
 
 NameList = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Months = Annotated[tuple[Annotated[int, Field(ge=1, le=12)], ...], Field(min_length=1), BeforeValidator(_listed)]
 JsonObject = Annotated[dict[str, dict[str, Any]], BeforeValidator(_parsed)]
 SourceNames = Annotated[dict[str, Annotated[tuple[str, ...], Field(min_length=1)]], BeforeValidator(_sources)]
 Budgets = Annotated[dict[str, Annotated[int, Field(ge=1)]], BeforeValidator(_parsed)]
@@ -146,6 +147,9 @@ class Settings(BaseSettings):
     strategies: NameList = Field((), description="Strategies to run: names with commas, or a JSON list. Empty: all of the catalog.")
     strategy_params: JsonObject = Field({}, description='Overrides by strategy, JSON: {"congress_aggregate": {"top": 10}}.')
 
+    # Training.
+    training_months: Months = Field((1, 4, 7, 10), description="Months in whose first session models are trained, 1 to 12 with commas.")
+
     # Allocation and risk: the fields of risk.base.RiskLimits.
     risk_aversion: Positive = Field(DEFAULTS.risk_aversion, description="gamma of the min-max optimisation.")
     tau: Positive = Field(DEFAULTS.tau, description="Uncertainty of the Black-Litterman prior.")
@@ -157,7 +161,21 @@ class Settings(BaseSettings):
     max_gross_frac: Annotated[float, Field(ge=0, le=2)] = Field(DEFAULTS.max_gross_frac, description="Cap of gross exposure.")
     max_var95_frac: Fraction = Field(DEFAULTS.max_var95_frac, description="Cap of the one-day historical VaR at 95 %.")
     max_cvar95_frac: Fraction = Field(DEFAULTS.max_cvar95_frac, description="Cap of the one-day historical CVaR at 95 %.")
-    max_adv_frac: Fraction = Field(DEFAULTS.max_adv_frac, description="Cap of a day's trade as a fraction of average daily volume.")
+    max_adv_frac: Fraction = Field(DEFAULTS.max_adv_frac, description="Cap of a position as a fraction of average daily volume.")
+    max_turnover_frac: Annotated[float, Field(ge=0, le=4)] = Field(
+        DEFAULTS.max_turnover_frac, description="Cap of what one decision trades, bought and sold together; forced selling excepted."
+    )
+    target_volatility_frac: NotNegative = Field(
+        DEFAULTS.target_volatility_frac, description="Annual volatility to which the portfolio is scaled down; 0: none."
+    )
+    drawdown_scale_from_frac: Fraction = Field(
+        DEFAULTS.drawdown_scale_from_frac, description="Drawdown from which on the portfolio is scaled down."
+    )
+    drawdown_scale_to_frac: Fraction = Field(
+        DEFAULTS.drawdown_scale_to_frac, description="Drawdown at which it is down to drawdown_min_scale; linear between the two."
+    )
+    drawdown_min_scale: Fraction = Field(DEFAULTS.drawdown_min_scale, description="What is left of the portfolio there; 1: all.")
+    max_regime_delta: NotNegative = Field(DEFAULTS.max_regime_delta, description="Cap of what a turbulent market adds to the aversion.")
     ramp_sessions: Count = Field(DEFAULTS.ramp_sessions, description="Sessions over which a new strategy ramps in.")
     min_track_record_sessions: Count = Field(
         DEFAULTS.min_track_record_sessions, description="Shadow returns that a strategy needs before its covariance counts."
@@ -258,6 +276,15 @@ def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment for a child process of ours: this one's without its secrets and systemd sockets, plus `extra`."""
     withheld = {variable(name) for name in secret_fields()} | WITHHELD
     return {name: text for name, text in os.environ.items() if name not in withheld} | dict(extra or {})
+
+
+def kernel_cache(modules: Path, directory: Path) -> None:
+    """Have numba keep machine code in `directory` where it cannot keep it beside the `modules`, as under a service's own account.
+
+    To be called before numba is first imported; a NUMBA_CACHE_DIR that is set already holds.
+    """
+    if not os.access(modules / "__pycache__" if (modules / "__pycache__").is_dir() else modules, os.W_OK):
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(directory))
 
 
 def notify_socket() -> str | None:

@@ -20,7 +20,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from daemon.dashboard.page import CONTENT_SECURITY_POLICY, render
-from daemon.dashboard.snapshot import Snapshot, as_json
+from daemon.dashboard.snapshot import Snapshot, allocation_json, as_json, risk_json
 
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -122,6 +122,14 @@ def _add_pages(app: FastAPI, surface: OperatorSurface, refused: Callable[[str], 
     @app.get("/api/v1/status", dependencies=[Depends(authorized)])
     def status() -> JSONResponse:
         return JSONResponse(as_json(surface.snapshot()))
+
+    @app.get("/api/v1/risk", dependencies=[Depends(authorized)])
+    def risk() -> JSONResponse:
+        return JSONResponse(risk_json(surface.snapshot()))
+
+    @app.get("/api/v1/allocation", dependencies=[Depends(authorized)])
+    def allocation() -> JSONResponse:
+        return JSONResponse(allocation_json(surface.snapshot()))
 
 
 def _failed(_request: Request, _error: Exception) -> PlainTextResponse:

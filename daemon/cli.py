@@ -157,6 +157,22 @@ def why(
 
 
 @app.command()
+def risk(as_json: AsJson = False, sandbox: Sandbox = None) -> None:
+    """The daily risk watch: VaR back-test, limits, stress, betas, attribution, drift, alarms."""
+    _module("risk_verbs").risk(_load(), as_json, sandbox)
+
+
+@app.command()
+def allocation(
+    at: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Of a session up to this day; default the newest.")] = None,
+    as_json: AsJson = False,
+    sandbox: Sandbox = None,
+) -> None:
+    """How the newest allocation divided the account, and why each strategy has what it has."""
+    _module("allocation_verbs").allocation(_load(), at and at.date(), as_json, sandbox)
+
+
+@app.command()
 def verify(
     last: Annotated[int | None, typer.Option(min=1, help="Only the newest N decisions.")] = None,
     as_json: AsJson = False,

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from config import CHECKOUT, Settings
-from daemon import feeds
+from daemon import artefacts, feeds
 from daemon.book import TradingBook
 from daemon.calendar import Calendar
 from daemon.clock import Clock
 from daemon.errors import StartRefused
-from daemon.joblist import metrics_for
+from daemon.joblist import WATCH_ANCHOR, metrics_for
 from daemon.metrics import Metrics
 from daemon.raw_archive import RawArchive
 from daemon.runtime import DataRuntime, Runtime
@@ -169,7 +169,7 @@ def runtime(
         calendar=calendar,
         db=db,
         lake=lake,
-        archive=Archive(lake, datasets.values(), calendar),
+        archive=Archive(lake, datasets.values(), calendar, artefacts=artefacts.load(db)),
         broker=broker,
         book=TradingBook(db),
         metrics=metrics,
@@ -180,6 +180,7 @@ def runtime(
         http=http,
         raw=raw,
         settle_anchors=settle_anchors,
+        watch_anchor=WATCH_ANCHOR,
         id_prefix=id_prefix,
         code_version=code_version(),
         sandbox=sandbox,

@@ -13,11 +13,13 @@ import pandas as pd
 from daemon.book import OpenOrder, Outbox, PendingCross
 from daemon.cycle_input import CycleInput, Options, SleeveInput
 from daemon.decision import Decision, Evaluation, decide, extend, step_books
+from daemon.decision_log import tell
 from daemon.freshness import stale_datasets
 from daemon.jobs import Skipped, attempt
 from daemon.logging import bound, get_logger
+from daemon.marks import drawdown_frac
 from daemon.readings import HISTORY_SESSIONS, coverage
-from daemon.report_data import allocation_json
+from daemon.report_data import decision_json
 from daemon.runtime import Runtime
 from daemon.settle import SEND_UNTIL, send, settle
 from daemon.shadow import ShadowBook, ShadowMark
@@ -43,11 +45,13 @@ class SleeveMemory:
 
 @dataclass(slots=True)
 class Memory:
-    """What the next cycle must know of the ones before."""
+    """What the next cycle must know of the ones before. rung: of the last allocation. unfinished: as in CycleInput."""
 
     sleeves: dict[str, SleeveMemory]
     history: pd.DataFrame
     capital: dict[str, float]
+    rung: str = ""
+    unfinished: bool = False
 
 
 def load_memory(db: Database, names: Sequence[str], session: date) -> Memory:
@@ -67,8 +71,13 @@ def load_memory(db: Database, names: Sequence[str], session: date) -> Memory:
             warmed = state.get("last_due")
             if warmed and (memory[name].last_due is None or date.fromisoformat(warmed) > memory[name].last_due):  # type: ignore[operator]
                 memory[name].last_due = date.fromisoformat(warmed)
-    known = db.row("meta_get", key="capital")
-    return Memory(sleeves=memory, history=load_history(db, session), capital=dict(known["value"]) if known else {})
+    known, last = db.row("meta_get", key="capital"), db.row("meta_get", key="allocation")
+    return Memory(
+        sleeves=memory,
+        history=load_history(db, session),
+        capital=dict(known["value"]) if known else {},
+        **(last["value"] if last else {}),
+    )
 
 
 def load_history(db: Database, before: date) -> pd.DataFrame:
@@ -122,7 +131,7 @@ class Cycles:
             self._warm_up(memory, session)
         view = rt.archive.view(at)
         rt.metrics.set("allocd_data_coverage_ratio", coverage(view) or 0.0, dataset=BARS)
-        given = self._gather(memory, session, at)
+        given, rung_before = self._gather(memory, session, at), memory.rung
         decision = decide(given, view, memory.history, rt.strategies, rt.calendar, self._attempt)
         with bound(cycle_id=given.cycle_id):
             with rt.book.changing():
@@ -130,7 +139,7 @@ class Cycles:
                     record(rt, given, decision)
                     self._remember(memory, given, decision)
                 sent = apply(rt, given)
-            tell(rt, given, decision)
+            tell(rt, given, decision, rung_before)
         self._memory = memory
         return {
             "cycle_id": given.cycle_id,
@@ -180,6 +189,9 @@ class Cycles:
             versions_known=rt.archive.versions_known(micros(at)),
             history_hash=history_hash(memory.history),
             stale=stale_datasets(rt, rt.clock.now()),
+            drawdown_frac=drawdown_frac(rt.db),
+            unfinished=memory.unfinished,
+            artefacts=rt.archive.artefacts.hashes(at),
         )
 
     def _warm_up(self, memory: Memory, session: date) -> None:
@@ -216,7 +228,10 @@ class Cycles:
         _save_states(self._rt, memory)
         if decision.allocation is not None:
             memory.capital = {str(k): float(v) for k, v in decision.allocation.capital.items()}
+            memory.rung = decision.allocation.rung
+            memory.unfinished = any(b.limit == "turnover" for b in decision.allocation.bound)
             self._rt.db.run("meta_set", key="capital", value=memory.capital)
+            self._rt.db.run("meta_set", key="allocation", value={"rung": memory.rung, "unfinished": memory.unfinished})
 
 
 def _remember_targets(sleeves: Mapping[str, SleeveMemory], evaluations: Sequence[Evaluation]) -> None:
@@ -267,7 +282,7 @@ def record(rt: Runtime, given: CycleInput, decision: Decision) -> None:
             session=given.session,
             at=given.at,
             input=given.as_json(),
-            allocation={"reason": decision.reason, "nav_usd": str(decision.nav), **allocation_json(decision.allocation)},
+            allocation=decision_json(decision),
             decision_hash=decision.hash,
         )
         _record_why(rt, cycle, decision)
@@ -363,30 +378,3 @@ def apply(rt: Runtime, given: CycleInput) -> int:
         rt.book.save(Outbox(), now)
         rt.db.run("cycle_applied", cycle_id=given.cycle_id, at=now)
     return sum(o.is_sent for o in orders)
-
-
-def tell(rt: Runtime, given: CycleInput, decision: Decision) -> None:
-    """One canonical line for the cycle and one for each evaluation, and the metrics."""
-    for e in decision.evaluations:
-        names = 0 if e.targets is None else len(e.targets.weights)
-        outcome = {"evaluated": "success", "held": "held", "failed": "failed"}[e.outcome]
-        rt.metrics.inc("allocd_strategy_runs_total", strategy=e.sleeve, outcome=outcome)
-        log.info("signal.computed", strategy=e.sleeve, outcome=e.outcome, names=names, due=e.due_session, reason=e.reason)
-        if e.targets is not None:
-            rt.metrics.set("allocd_strategy_last_success_timestamp_seconds", given.at.timestamp(), strategy=e.sleeve)
-            rt.metrics.set("allocd_strategy_target_positions", names, strategy=e.sleeve)
-    allocation = decision.allocation
-    fields: dict[str, Any] = {"session": given.session, "why": decision.reason, "orders": len(decision.plan.orders)}
-    fields["notional_usd"] = round(float(sum(o.request.qty * o.decision_price for o in decision.plan.orders)), 2)
-    fields["nav_usd"] = round(float(decision.nav), 2)
-    if allocation is not None:
-        fields |= {
-            "rung": allocation.rung,
-            "gross": round(allocation.gross, 4),
-            "var95": round(allocation.var95, 5),
-            "bound": len(allocation.bound),
-        }
-        rt.metrics.set("allocd_risk_value_at_risk_ratio", allocation.var95, confidence="0.95")
-        for name, fraction in allocation.capital.items():
-            rt.metrics.set("allocd_strategy_allocation_ratio", float(fraction), strategy=str(name))
-    log.info("cycle.finished", decision_hash=decision.hash[:16], **fields)

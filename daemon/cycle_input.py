@@ -48,7 +48,11 @@ class SleeveInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleInput:
-    """Everything beside the data that a decision depends on. stale: datasets that were not to be traded on, with the reason."""
+    """Everything beside the data that a decision depends on. stale: datasets that were not to be traded on, with the reason.
+
+    drawdown_frac: of the last mark from its high-water mark, positive. unfinished: the cap on turnover ended the last allocation
+    before its target. artefacts: hash by name of the newest trained artefacts known then.
+    """
 
     cycle_id: str
     session: date
@@ -65,6 +69,9 @@ class CycleInput:
     versions_known: Mapping[str, int]
     history_hash: str
     stale: Mapping[str, str] = field(default_factory=dict)
+    drawdown_frac: float = 0.0
+    unfinished: bool = False
+    artefacts: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, exactly invertible."""
@@ -97,6 +104,9 @@ class CycleInput:
             "versions_known": dict(self.versions_known),
             "history_hash": self.history_hash,
             "stale": dict(self.stale),
+            "drawdown_frac": self.drawdown_frac,
+            "unfinished": self.unfinished,
+            "artefacts": dict(self.artefacts),
         }
 
     @classmethod
@@ -132,4 +142,7 @@ class CycleInput:
             versions_known=data["versions_known"],
             history_hash=data["history_hash"],
             stale=data.get("stale", {}),
+            drawdown_frac=data.get("drawdown_frac", 0.0),
+            unfinished=data.get("unfinished", False),
+            artefacts=data.get("artefacts", {}),
         )

@@ -13,24 +13,27 @@ from decimal import Decimal
 from types import MappingProxyType
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from daemon.calendar import Calendar
 from daemon.cycle_input import CycleInput, SleeveInput
+from daemon.forecast import NOTHING_HELD, Forecast, account_weights, after_orders, forecast
+from daemon.market_regime import MarketRegime, market_regime
 from daemon.readings import HISTORY_SESSIONS, asset_returns, is_fresh, last_prices
 from daemon.shadow import ShadowBook, ShadowMark, roll
 from daemon.store.view import NO_HOLDINGS, View
 from execution.planning import Plan, SleeveState, plan
 from risk.allocate import allocate
 from risk.base import Allocation
-from risk.regime import volatility_ratio_delta
-from risk.var import historical_var
+from risk.limits import drawdown_scale
 from strategies.base import Strategy, Targets
 
 ADV_SESSIONS = 20
 BREACH_FACTOR = 1.1
-"""A held portfolio whose VaR exceeds its cap by this factor is cut at once, not at the next rebalance."""
+"""A held portfolio whose VaR, CVaR or gross exposure exceeds its cap by this factor is cut at once, not at the next rebalance."""
 
+Floats = npt.NDArray[np.float64]
 Attempt = Callable[[str, Callable[[], Targets]], Targets | str]
 """Run a strategy contained: its targets, or the reason why it failed."""
 
@@ -48,7 +51,8 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The result of `decide`. allocation is None on a session on which nothing had to change."""
+    """The result of `decide`. allocation is None on a session on which nothing had to change. forecast: of the portfolio after the
+    planned orders. regime: the market's, None for an account without value."""
 
     evaluations: tuple[Evaluation, ...]
     books: tuple[ShadowBook, ...]
@@ -58,6 +62,8 @@ class Decision:
     nav: Decimal
     prices: Mapping[str, Decimal]
     reason: str
+    forecast: Forecast = NOTHING_HELD
+    regime: MarketRegime | None = None
     hash: str = field(default="")
 
 
@@ -127,11 +133,15 @@ def decide(
     symbols = sorted({s for w in wanted.values() for s in w} | {s for h in given.holdings.values() for s in h.positions})
     prices = last_prices(view, symbols)
     nav = account_nav(given.holdings, prices)
-    reason = _why_act(given, evaluations, view, prices, nav)
+    held = account_weights(given.holdings, prices, nav)
+    expected = forecast(view, held)
+    regime = market_regime(view, given.options.benchmark, max_delta=given.options.limits.max_regime_delta) if nav > 0 else None
+    reason = _why_act(given, evaluations, view, expected, held)
     allocation, planned = None, NOTHING
-    if reason and given.state != "HALTED" and nav > 0:
-        allocation = _allocate(given, view, returns, wanted, catalog, float(nav))
+    if reason and given.state != "HALTED" and regime is not None:
+        allocation = _allocate(given, view, returns, wanted, catalog, prices, nav, regime.delta)
         planned = _plan(given, allocation, nav, prices)
+        expected = forecast(view, after_orders(held, planned, nav)) if planned.orders else expected
     decision = Decision(
         evaluations=tuple(evaluations),
         books=tuple(books),
@@ -141,6 +151,8 @@ def decide(
         nav=nav,
         prices=prices,
         reason=_told(given, evaluations, reason),
+        forecast=expected,
+        regime=regime,
     )
     return _hashed(decision, given.session)
 
@@ -178,7 +190,7 @@ def account_nav(holdings: Mapping[str, SleeveState], prices: Mapping[str, Decima
     )
 
 
-def _why_act(given: CycleInput, evaluations: Sequence[Evaluation], view: View, prices: Mapping[str, Decimal], nav: Decimal) -> str:
+def _why_act(given: CycleInput, evaluations: Sequence[Evaluation], view: View, expected: Forecast, held: Mapping[str, float]) -> str:
     if any(e.outcome == "evaluated" for e in evaluations):
         return "due: " + ", ".join(e.sleeve for e in evaluations if e.outcome == "evaluated")
     if not is_fresh(view):
@@ -188,21 +200,22 @@ def _why_act(given: CycleInput, evaluations: Sequence[Evaluation], view: View, p
     ramping = [s.name for s in given.sleeves if 0 < s.cycles < given.options.limits.ramp_sessions]
     if ramping and any(s.book.pending or s.book.weights for s in given.sleeves):
         return "ramping in: " + ", ".join(ramping)
-    if nav > 0 and _current_var(given, view, prices, nav) > BREACH_FACTOR * given.options.limits.max_var95_frac:
+    if given.unfinished:
+        return "going on where the cap on turnover ended the last allocation"
+    return _breach(given, expected, held)
+
+
+def _breach(given: CycleInput, expected: Forecast, held: Mapping[str, float]) -> str:
+    """The limit that the held portfolio has outgrown by BREACH_FACTOR, in words; empty for none."""
+    limits = given.options.limits
+    if expected.var95 > BREACH_FACTOR * limits.max_var95_frac:
         return "value at risk of the held portfolio is over its cap"
+    if expected.cvar95 > BREACH_FACTOR * limits.max_cvar95_frac:
+        return "expected shortfall of the held portfolio is over its cap"
+    scale = drawdown_scale(given.drawdown_frac, limits)
+    if scale < 1.0 and sum(map(abs, held.values())) > BREACH_FACTOR * scale * limits.max_gross_frac:
+        return f"gross exposure of the held portfolio is over its cap in a drawdown of {given.drawdown_frac:.1%}"
     return ""
-
-
-def _current_var(given: CycleInput, view: View, prices: Mapping[str, Decimal], nav: Decimal) -> float:
-    held: dict[str, float] = {}
-    for state in given.holdings.values():
-        for symbol, qty in state.positions.items():
-            held[symbol] = held.get(symbol, 0.0) + float(qty * prices.get(symbol, Decimal(0)) / nav)
-    if not held:
-        return 0.0
-    returns = asset_returns(view, sorted(held))
-    combined = np.nan_to_num(returns.to_numpy()) @ np.array([held[s] for s in returns.columns])
-    return historical_var(pd.Series(combined), 0.95) if len(combined) > 1 else 0.0
 
 
 def _allocate(
@@ -211,30 +224,51 @@ def _allocate(
     returns: pd.DataFrame,
     wanted: Mapping[str, Mapping[str, float]],
     catalog: Mapping[str, Strategy],
-    nav: float,
+    prices: Mapping[str, Decimal],
+    nav: Decimal,
+    regime_delta: float,
 ) -> Allocation:
     limits = given.options.limits
-    symbols = sorted({s for w in wanted.values() for s in w})
-    spot = asset_returns(view, [given.options.benchmark])
-    benchmark = spot.iloc[:, 0].dropna() if spot.shape[1] else pd.Series(dtype="float64")
-    volume = view.bars("volume", ADV_SESSIONS, symbols).to_numpy() * view.bars("close", ADV_SESSIONS, symbols).to_numpy()
-    known = np.isfinite(volume).any(axis=0)
-    adv = np.full(volume.shape[1], np.nan)
-    adv[known] = np.nanmean(volume[:, known], axis=0)
+    held = _held_rows(given, prices, nav)
+    symbols = sorted({s for w in wanted.values() for s in w} | set(held.columns))
     assets = asset_returns(view, symbols)
     return allocate(
         returns.reindex(columns=[s.name for s in given.sleeves]),
         {name: _series(w) for name, w in wanted.items()},
         assets,
         limits=limits,
-        nav_usd=nav,
+        nav_usd=float(nav),
         sectors=view.sectors(),
         funds=frozenset(f for s in given.sleeves for f in catalog[s.name].funds),
-        adv_usd=pd.Series(adv, index=assets.columns, dtype="float64"),
-        regime_delta=volatility_ratio_delta(benchmark) if len(benchmark) > ADV_SESSIONS else 0.0,
+        adv_usd=pd.Series(_average_volume(view, symbols), index=assets.columns, dtype="float64"),
+        regime_delta=regime_delta,
         ramp=_series({s.name: min(1.0, (s.cycles + 1) / limits.ramp_sessions) for s in given.sleeves}),
         previous_capital=_series(given.previous_capital) if given.previous_capital else None,
+        previous_weights=held,
+        drawdown_frac=given.drawdown_frac,
     )
+
+
+def _average_volume(view: View, symbols: Sequence[str]) -> Floats:
+    """USD traded a day by symbol, the mean of ADV_SESSIONS; NaN where unknown."""
+    volume = view.bars("volume", ADV_SESSIONS, symbols).to_numpy() * view.bars("close", ADV_SESSIONS, symbols).to_numpy()
+    known = np.isfinite(volume).any(axis=0)
+    adv: Floats = np.full(volume.shape[1], np.nan)
+    adv[known] = np.nanmean(volume[:, known], axis=0)
+    return adv
+
+
+def _held_rows(given: CycleInput, prices: Mapping[str, Decimal], nav: Decimal) -> pd.DataFrame:
+    """What each sleeve holds, retired ones included, as fractions of NAV (n_sleeves, n_symbols)."""
+    names = sorted(given.holdings.keys() - {"treasury", "suspense"})
+    symbols = sorted({s for name in names for s, q in given.holdings[name].positions.items() if q})
+    place = {s: i for i, s in enumerate(symbols)}
+    values = np.zeros((len(names), len(symbols)))
+    for row, name in enumerate(names):
+        for symbol, qty in given.holdings[name].positions.items():
+            if qty:
+                values[row, place[symbol]] = float(qty * prices.get(symbol, Decimal(0)) / nav)
+    return pd.DataFrame(values, index=pd.Index(names, dtype=object), columns=pd.Index(symbols, dtype=object), copy=False)
 
 
 def _series(values: Mapping[str, float]) -> pd.Series:

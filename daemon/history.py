@@ -11,16 +11,17 @@ from daemon import feeds
 from daemon.freshness import fetched_by_source
 from daemon.jobs import JobRunner
 from daemon.runtime import DataRuntime
+from daemon.training import RECIPES
 
 AT_ONCE = 4
 """Datasets collected side by side: mostly they wait, each for its own service."""
 
 
 def unread(rt: DataRuntime) -> tuple[list[str], list[str]]:
-    """Datasets with a source that was never read to its end: those that the strategies need with all that these read, and the others."""
+    """Datasets with a source never read to its end: those that strategies and training need with what these read, and the others."""
     fetched = fetched_by_source(rt.db)
     missing = [name for name, sources in rt.sources.items() if any(s.name not in fetched.get(name, {}) for s in sources if not s.optional)]
-    needed = {need for strategy in rt.strategies.values() for need in strategy.needs} | {"corporate_actions"}
+    needed = {"corporate_actions"}.union(*(s.needs for s in rt.strategies.values()), *(r.needs for r in RECIPES))
     urgent = feeds.with_reads(rt.datasets, needed)
     ordered = feeds.in_order(rt.datasets, missing)
     return [n for n in ordered if n in urgent], [n for n in ordered if n not in urgent]
@@ -35,11 +36,16 @@ def release(rt: DataRuntime, names: Sequence[str]) -> None:
 
 
 def collect_history(
-    rt: DataRuntime, runner: JobRunner, names: Sequence[str], stopping: threading.Event, tell: Callable[[list[str]], None]
+    rt: DataRuntime,
+    runner: JobRunner,
+    names: Sequence[str],
+    stopping: threading.Event,
+    tell: Callable[[list[str]], None],
+    afterwards: Sequence[str] = (),
 ) -> None:
     """Collect the datasets named, until all have had their turn or a stop is asked for. tell: told which ones are being read.
 
-    One that fails is tried again by its own job.
+    One that fails is tried again by its own job. afterwards: jobs that wait for what is collected here, and then run at once.
     """
     left, running = list(names), dict[Future[str], str]()
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="history") as pool:
@@ -50,6 +56,9 @@ def collect_history(
             tell(sorted(running.values()))
             for done in wait(running, timeout=1.0, return_when=FIRST_COMPLETED).done:
                 del running[done]
+    for name in afterwards:
+        if not stopping.is_set():
+            runner.run_now(name, rt.clock.now())
 
 
 def _startable(rt: DataRuntime, left: list[str], running: set[str]) -> list[str]:

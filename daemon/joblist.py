@@ -14,13 +14,17 @@ from daemon.raw_archive import prune
 from daemon.runtime import Runtime
 from daemon.schedule import Job
 from daemon.settle import settle
+from daemon.training import TRAINING_ANCHOR, Training
+from daemon.watch.watching import watch
 from scrapers.base import Dataset
 from strategies.base import Strategy
 
-CYCLE, MARK, PRUNE = "cycle", "mark", "prune"
+CYCLE, MARK, PRUNE, RISK_WATCH, TRAINING = "cycle", "mark", "prune", "risk_watch", "training"
 PRUNE_ANCHOR = "cron: mon-sun 03:30"
 MARK_ANCHOR = "open+435m"
 """16:45 New York, on half days too: archives date every bar as known from 16:20, whenever the session closed."""
+WATCH_ANCHOR = "open+450m"
+"""17:00 New York, after the mark."""
 Work = Callable[[datetime], dict[str, Any] | None]
 
 
@@ -33,19 +37,22 @@ def build_jobs(rt: Runtime, runner: JobRunner, *, mark: Work | None = None) -> l
     ]
     if rt.sources:
         jobs.append(runner.job(PRUNE, PRUNE_ANCHOR, lambda at: prune(rt.db, rt.raw, at, rt.settings.raw_retention_days), catch_up="latest"))
+    jobs.append(runner.job(TRAINING, TRAINING_ANCHOR, Training(rt).run, catch_up="latest", deadline_s=600.0))
     jobs.append(runner.job(CYCLE, "open-30m", cycles.run, catch_up="latest", deadline_s=5400.0))
     jobs += [
         runner.job(_settle_name(i), anchor, lambda at: settle(rt, at), ledgered=False, catch_up="skip")
         for i, anchor in enumerate(rt.settle_anchors)
     ]
     jobs.append(runner.job(MARK, MARK_ANCHOR, mark or (lambda at: mark_nav(rt, at)), catch_up="all"))
+    if rt.watch_anchor:
+        jobs.append(runner.job(RISK_WATCH, rt.watch_anchor, lambda at: watch(rt, at), catch_up="latest"))
     return jobs
 
 
 def job_names(sources: Iterable[str], settle_anchors: Iterable[str]) -> list[str]:
     """Names of the jobs, the closed label set of the job metrics."""
     settles = [_settle_name(i) for i, _ in enumerate(settle_anchors)]
-    return [*(f"ingest.{name}" for name in sorted(sources)), CYCLE, *settles, MARK, PRUNE]
+    return [*(f"ingest.{name}" for name in sorted(sources)), TRAINING, CYCLE, *settles, MARK, RISK_WATCH, PRUNE]
 
 
 def _settle_name(number: int) -> str:

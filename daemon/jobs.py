@@ -33,6 +33,10 @@ class Skipped(Exception):
     """Raised by a job's work to say that this occurrence had nothing to do, and why."""
 
 
+class Failed(Exception):
+    """Raised by a job's work to say that this occurrence failed and why, and that nothing else depends on it, in a replay neither."""
+
+
 class JobRunner:
     """Claims occurrences in `job_runs`, runs the work, records the outcome. strict: lets a failure out, for replays."""
 
@@ -100,6 +104,9 @@ class JobRunner:
             return "success", self._patiently(name, lambda: work(at)) or {}
         except Skipped as reason:
             return "skipped", {"reason": str(reason)}
+        except Failed as reason:
+            log.error("job.failed", job=name, planned_at=at, error_type="Failed", error=str(reason)[:500])
+            return "failed", {"error": str(reason)[:500]}
         except StorageFull:
             raise  # nothing can be recorded: only a restart with room helps
         except OSError as error:

@@ -22,7 +22,7 @@ from daemon.clock import Clock, SystemClock
 from daemon.errors import DependencyFailed, PermissionsWrong, StartRefused
 from daemon.history import collect_history, release, unread
 from daemon.installation import Installation, prepare
-from daemon.joblist import build_jobs
+from daemon.joblist import TRAINING, build_jobs
 from daemon.jobs import JobRunner
 from daemon.logging import configure, get_logger, observe_lines, register_secret, set_level
 from daemon.metrics import Metrics
@@ -32,7 +32,9 @@ from daemon.schedule import WORKERS, Job, LiveScheduler, occurrences, walk
 from daemon.settle import open_account, settle
 from daemon.store.errors import StorageFull
 from daemon.surface import Surface
+from daemon.watch.gauges import restore
 from execution.errors import BrokerError, Unauthorized
+from risk import kernels
 from scrapers import DATASETS
 
 log = get_logger("daemon")
@@ -79,6 +81,7 @@ class Daemon:
     def run(self) -> int:
         """Start, work until a signal, stop. The exit code."""
         faulthandler.enable()
+        config.kernel_cache(Path(kernels.__file__).parent, self.settings.state_dir / "kernels")
         started_at = SystemClock().now()
         self._configure_log()
         self._take_signals()
@@ -188,9 +191,10 @@ class Daemon:
             collect_history(rt, runner, urgent, self._stop, surface.collecting)
         self._ready(rt, surface, jobs)
         later = other if self.paced else [*urgent, *other]
-        args = (rt, runner, later, self._stop, surface.collecting)
+        args = (rt, runner, later, self._stop, surface.collecting, () if self.paced else (TRAINING,))
         self._history = threading.Thread(target=collect_history, args=args, name="history", daemon=True)
         self._history.start()
+        threading.Thread(target=kernels.warm, name="kernels", daemon=True).start()
         with self._heart(rt):
             self._run_jobs(rt, runner, jobs, surface)
 
@@ -295,6 +299,7 @@ class Daemon:
         metrics.set("allocd_db_size_bytes", rt.db.size_bytes(), store="postgres")
         for scope in ("operator", "risk", "system"):
             metrics.set("allocd_risk_halt_active", 0, scope=scope)
+        restore(rt)
         for name in rt.strategies:
             metrics.set("allocd_strategy_enabled", 1, strategy=name)
         for job in jobs:
@@ -338,13 +343,8 @@ class Daemon:
 
     def _run_jobs(self, rt: Runtime, runner: JobRunner, jobs: Sequence[Job], surface: Surface) -> None:
         if self.paced:
-            if walk(
-                jobs,
-                self._walk_from(rt, jobs),
-                self.calendar.open_at(self.calendar.previous_session(self.calendar.end)),
-                rt.clock,
-                self.calendar,
-            ):
+            end = self.calendar.open_at(self.calendar.previous_session(self.calendar.end))
+            if walk(jobs, self._walk_from(rt, jobs), end, rt.clock, self.calendar):
                 log.warning("daemon.degraded", reason="the generated market has ended; the pages stay up until stopped")
             self._wait()
             return

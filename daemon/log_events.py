@@ -18,6 +18,7 @@ cycle.started cycle.planned cycle.finished cycle.failed cycle.skipped cycle.reco
 allocation.decided allocation.degraded
 rebalance.planned rebalance.finished rebalance.missed
 risk.checked risk.limit_breached
+risk.watched risk.alarmed risk.cleared
 trading.halted trading.reduced trading.resumed
 order.planned order.intended order.sent order.accepted order.acknowledged order.partially_filled order.filled order.canceled
 order.rejected order.expired order.refused order.crossed order.uncertain order.resolved order.adopted
@@ -25,6 +26,7 @@ fill.recorded
 settle.finished settle.failed
 ledger.posted ledger.opened ledger.closed ledger.blocked
 nav.marked
+model.trained model.reused model.failed model.discarded model.uncached
 shadow.warmed shadow.updated shadow.failed
 reconcile.finished reconcile.broken reconcile.cleared
 replay.started replay.progressed replay.finished report.written

@@ -2,10 +2,26 @@
 
 import math
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
+import numpy as np
+import pandas as pd
+
+from daemon.artefacts import Artefact
 from daemon.readings import asset_returns
 from daemon.store.view import View
-from risk.regime import volatility_ratio_delta
+from risk.errors import RiskError
+from risk.regime import RegimeModel, volatility_ratio_delta
+
+NAME = "market_regime"
+FEATURES = ("return_pct", "ln_vix")
+FILTER_SESSIONS = 252
+"""The filter starts so many sessions back: by then it has forgotten what the first one was thought to be."""
+MAX_AGE_SESSIONS = 3
+"""Features whose newest row is further behind the last closed session are stale."""
+CALENDAR_DAYS = 1.6
+"""At least as many days as sessions take, holidays included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +37,62 @@ class MarketRegime:
 
 
 def market_regime(view: View, benchmark: str, *, max_delta: float) -> MarketRegime:
-    """The regime known at the view's instant."""
+    """The regime known at the view's instant: delta is `max_delta` times the filtered probability of the most turbulent state.
+
+    The state is that of the newest trained model which the view knows, filtered over the benchmark's returns and the VIX of the last
+    252 sessions. Without a model, without features of the last three sessions, or with a model that cannot read them, the ratio of
+    recent to long-run volatility stands in, and `source` says why.
+    """
+    artefact = view.newest_artefact(NAME)
+    if artefact is None:
+        return _stand_in(view, benchmark, max_delta, "no model is trained yet")
+    features = regime_features(view, benchmark, FILTER_SESSIONS)
+    if why := _unusable(view, features):
+        return _stand_in(view, benchmark, max_delta, why)
+    try:
+        probability = float(_model(artefact).filtered(features).to_numpy()[-1, -1])
+    except (RiskError, TypeError) as error:
+        return _stand_in(view, benchmark, max_delta, f"the model of {artefact.training_end} failed: {error}")
+    return MarketRegime(delta=max_delta * probability, probability=probability, source="hmm", model=identity(artefact))
+
+
+def identity(artefact: Artefact) -> str:
+    """An artefact in one word for a record: name, training end and the beginning of its hash."""
+    return f"{artefact.name}@{artefact.training_end.isoformat()}#{artefact.hash[:16]}"
+
+
+def regime_features(view: View, benchmark: str, sessions: int) -> pd.DataFrame:
+    """Daily return of the benchmark in percent and ln VIX (n_sessions, 2), of the last `sessions` sessions that have both."""
+    closes = view.events("vix", view.asof - timedelta(days=int(CALENDAR_DAYS * sessions) + 10))
+    returns = asset_returns(view, [benchmark], sessions) if len(closes) else pd.DataFrame()
+    if not returns.shape[1]:
+        return pd.DataFrame(columns=list(FEATURES), dtype="float64")
+    days = returns.index.to_numpy().astype("datetime64[D]")
+    at = closes["session"].to_numpy().astype("datetime64[D]")
+    order = np.argsort(at, kind="stable")
+    at, levels = at[order], closes["close"].to_numpy(np.float64)[order]
+    place = np.minimum(np.searchsorted(at, days), len(at) - 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values = np.column_stack([100.0 * returns.to_numpy()[:, 0], np.where(at[place] == days, np.log(levels[place]), np.nan)])
+    kept = np.isfinite(values).all(axis=1)
+    return pd.DataFrame(values[kept], index=returns.index[kept], columns=list(FEATURES))
+
+
+def _unusable(view: View, features: pd.DataFrame) -> str:
+    if len(features) < 2:
+        return "no sessions with both VIX and benchmark are known"
+    last, sessions = features.index[-1], view.sessions
+    behind = len(sessions) - int(sessions.searchsorted(last, side="right"))
+    return f"VIX or benchmark end on {last.date()}, {behind} sessions ago" if behind > MAX_AGE_SESSIONS else ""
+
+
+def _model(artefact: Artefact) -> RegimeModel:
+    params: dict[str, Any] = dict(artefact.params)
+    return RegimeModel(**params)
+
+
+def _stand_in(view: View, benchmark: str, max_delta: float, why: str) -> MarketRegime:
     spot = asset_returns(view, [benchmark])
     returns = spot.iloc[:, 0].dropna() if spot.shape[1] else spot.sum(axis=1)
     delta = volatility_ratio_delta(returns, max_delta=max_delta) if len(returns) > 20 else 0.0
-    return MarketRegime(delta=delta, probability=math.nan, source="volatility ratio: no model is trained yet", model="")
+    return MarketRegime(delta=delta, probability=math.nan, source=f"volatility ratio: {why}", model="")

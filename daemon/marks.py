@@ -11,6 +11,7 @@ from daemon.logging import get_logger
 from daemon.readings import last_prices
 from daemon.runtime import Runtime
 from daemon.settle import settle
+from daemon.store.postgres import Database
 from daemon.store.view import View
 from execution.sleeves import CASH, cross_transaction
 from strategies.base import BarField
@@ -131,11 +132,22 @@ def _contributed(rt: Runtime) -> dict[str, Decimal]:
     return {unit: -amount for unit, amount in rt.book.ledger.counterparty("equity").items()}
 
 
+def high_water(db: Database) -> float:
+    """The highest return index since the high-water mark last started anew; 0 before the first mark."""
+    anew = db.row("meta_get", key="high_water_since")
+    high = db.row("nav_high_water", since=date.fromisoformat(anew["value"]) if anew else date.min)
+    return float(high["high"]) if high and high["high"] else 0.0
+
+
+def drawdown_frac(db: Database) -> float:
+    """How far the last mark lies below the high-water mark, a positive fraction; 0 before the first mark."""
+    last, peak = db.row("nav_last"), high_water(db)
+    return max(0.0, 1.0 - last["return_index"] / peak) if last and peak > 0 else 0.0
+
+
 def _check_drawdown(rt: Runtime, at: datetime, row: dict[str, Any]) -> str:
     """Reduce at the drawdown limit; after its sessions a drawdown brake lifts, with the high-water mark starting anew."""
-    anew = rt.db.row("meta_get", key="high_water_since")
-    high = rt.db.row("nav_high_water", since=date.fromisoformat(anew["value"]) if anew else date.min)
-    peak = max(high["high"] if high and high["high"] else 0.0, row["return_index"])
+    peak = max(high_water(rt.db), row["return_index"])
     drawdown = 1.0 - row["return_index"] / peak
     if row["return_index"] > 0:
         rt.metrics.set("allocd_portfolio_high_water_mark_usd", row["nav_usd"] * peak / row["return_index"])

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
+from daemon.watch.scenarios import FACTORS, SCENARIOS
+from risk.base import Rung
 from scrapers.errors import BlockReason
 
 Kind = Literal["gauge", "counter", "histogram"]
@@ -17,7 +19,7 @@ INSTALLED: Final = None
 
 CODES: Final = ("2xx", "3xx", "4xx", "429", "5xx", "error")
 SIDES: Final = ("buy", "sell")
-ROUTES: Final = ("/", "/metrics", "/-/healthy", "/-/ready", "/api/v1/status", "other")
+ROUTES: Final = ("/", "/metrics", "/-/healthy", "/-/ready", "/api/v1/status", "/api/v1/risk", "/api/v1/allocation", "other")
 COMPONENTS: Final = ("scheduler", "postgres", "duckdb", "broker", "calendar", "data", "http", "exchange", "twin", "invariants")
 QUALITY: Final = ("rejected", "restated", "stale", "unreconciled", "withdrawal_refused")
 BLOCKED: Final = get_args(BlockReason)
@@ -113,10 +115,33 @@ _RISK = (
         "Use of each limit, 1 is at the limit.",
         limit=("sleeve", "symbol", "fund", "sector", "gross", "adv", "var95", "cvar95", "drawdown"),
     ),
+    _gauge("allocation_rung", "1 for the rung of the fallback ladder on which the allocation in force was decided.", rung=get_args(Rung)),
     _gauge("risk_drawdown_ratio", "Drawdown from the high-water mark."),
     _gauge("risk_gross_exposure_ratio", "Gross exposure over NAV."),
     _gauge("risk_net_exposure_ratio", "Net exposure over NAV."),
     _gauge("risk_value_at_risk_ratio", "One-day value at risk over NAV.", confidence=("0.95", "0.99")),
+    _gauge(
+        "risk_regime_probability",
+        "Filtered probability of the state of the market; NaN without a trained model.",
+        state=("calm", "turbulent"),
+    ),
+    _gauge("training_last_success_timestamp_seconds", "Unix time since when the newest trained model is known.", model=("market_regime",)),
+    _gauge("risk_watch_timestamp_seconds", "Unix time of the newest daily risk watch."),
+    _gauge("risk_var_exceptions", "Sessions of the back-test's window with a loss beyond the 95 % VaR."),
+    _gauge("risk_var_backtest_observations", "Sessions of the back-test's window with a forecast and a return."),
+    _gauge(
+        "risk_var_backtest_p_value",
+        "Probability of so many, or so clustered, losses beyond a VaR that is right.",
+        test=("kupiec", "independence", "coverage"),
+    ),
+    _gauge("risk_var_backtest_failing", "1 while losses beyond the VaR are too many or come together."),
+    _gauge("strategy_drift_psi", "Worst population stability index.", strategy=INSTALLED, subject=("input", "returns")),
+    _gauge("strategy_drift_alarm", "1 while an input or the returns of the strategy have drifted.", strategy=INSTALLED),
+    _gauge("risk_stress_loss_ratio", "Loss of the present portfolio in the scenario over NAV.", scenario=SCENARIOS),
+    _gauge("risk_factor_beta", "Slope of the present portfolio on the factor.", factor=FACTORS),
+    _gauge("risk_active_return_ratio", "Return less the benchmark's over the last quarter."),
+    _gauge("risk_correlation_ratio", "Average pairwise correlation of what is held."),
+    _gauge("risk_correlation_crisis", "1 while correlations are those of a crisis."),
 )
 
 _ORDERS = (

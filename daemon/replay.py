@@ -31,6 +31,9 @@ from daemon.settle import open_account
 from daemon.store.postgres import Database
 from daemon.store.segments import Lake
 from daemon.store.view import Archive
+from daemon.watch.stored import watch_from_json
+from daemon.watch.tail import session_returns, tail_days
+from daemon.watch.watching import watch
 from execution.exchange.liquidity import LiquidityOptions
 from execution.exchange.market import MarketSession
 from execution.exchange.sim import SimBroker
@@ -177,12 +180,15 @@ def _walk(rt: Runtime, tally: Tally, start: date, end: date, progress: Progress)
         merge(tally.invariants, check_now(rt))
         session = rt.calendar.last_closed(at)
         _count_coverage(rt, tally, session, at)
+        if session == last or rt.calendar.next_session(session).month != session.month:
+            watch(rt, at)
         rt.db.flush()
         progress(session, result["nav_usd"])
         return result
 
+    last = rt.calendar.session_on_or_before(end)
     begin = rt.calendar.open_at(rt.calendar.session_on_or_after(start)) - timedelta(hours=1)
-    stop = rt.calendar.close_at(rt.calendar.session_on_or_before(end)) + timedelta(hours=2)
+    stop = rt.calendar.close_at(last) + timedelta(hours=2)
     jobs = build_jobs(rt, JobRunner(rt.db, rt.clock, rt.metrics, strict=True), mark=marked)
     walk(jobs, begin, stop, rt.clock, rt.calendar)
 
@@ -200,7 +206,8 @@ def _count_coverage(rt: Runtime, tally: Tally, session: date, at: datetime) -> N
 
 
 def _result(rt: Runtime, tally: Tally, prices: ArchivePrices, start: date, end: date, elapsed_s: float) -> ReplayResult:
-    nav = pd.DataFrame(rt.db.rows("nav_all")).set_index("session")
+    marks = rt.db.rows("nav_all")
+    nav = pd.DataFrame(marks).set_index("session")
     orders = _orders(rt, prices)
     traded = orders.assign(usd=orders["filled_qty"] * orders["filled_avg_price"].fillna(0.0)).groupby("session")
     sleeves = pd.DataFrame(rt.db.rows("sleeve_marks_all"))
@@ -238,6 +245,8 @@ def _result(rt: Runtime, tally: Tally, prices: ArchivePrices, start: date, end: 
         cycles=len(cycles),
         fills=int(fills["n"]) if fills else 0,
         benchmark=rt.settings.benchmark,
+        tail=tuple(tail_days(rt.db.rows("forecasts_between", since=start, until=end), session_returns(marks, rt.calendar))),
+        watches=tuple(watch_from_json(row["watch"]) for row in rt.db.rows("risk_watches_all")),
     )
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from daemon.report_page import render
 from daemon.report_result import ReplayResult
+from daemon.report_risk import tail_figures
 from daemon.report_tables import benchmark_returns, nav_returns, years_between
 from risk.performance import alpha, beta, max_drawdown, sharpe_ratio, sortino_ratio
 
@@ -50,6 +51,7 @@ def summarize(result: ReplayResult) -> dict[str, Any]:
         **{f"benchmark_{name}": value for name, value in _figures(nav["benchmark"].dropna(), benchmark, years).items()},
         "beta": beta(both["own"], both["benchmark"]) if len(both) > 1 else math.nan,
         "alpha": alpha(both["own"], both["benchmark"]) if len(both) > 1 else math.nan,
+        **tail_figures(result.tail),
         "decision_hash": result.decision_hash,
         "invariants": dict(result.invariants),
         "elapsed_s": result.elapsed_s,

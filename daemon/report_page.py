@@ -13,8 +13,10 @@ from markupsafe import Markup
 
 from daemon import report_tables as tables
 from daemon.dashboard.charts import Series, bar_chart, line_chart, stacked_chart
-from daemon.dashboard.figures import money, number, percent, signed
+from daemon.dashboard.figures import chance, money, number, percent, signed
+from daemon.dashboard.risk_view import KINDS, effect, is_sure, scenario_name
 from daemon.report_result import ReplayResult
+from daemon.report_risk import risk_parts
 
 _HERE: Final = Path(__file__).parent
 _STYLE: Final = "".join(
@@ -40,6 +42,7 @@ def render(result: ReplayResult, summary: Mapping[str, Any]) -> str:
         coverage_mean=_coverage_mean(result.coverage),
         violations=sum(summary["invariants"].values()),
         **_charts(result, str(summary["benchmark"])),
+        **risk_parts(result),
     )
 
 
@@ -125,13 +128,15 @@ def _long_date(value: date) -> str:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(_HERE / "report_templates"),
+        loader=FileSystemLoader([_HERE / "report_templates", _HERE / "dashboard" / "templates"]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(money=money, number=number, percent=percent, signed=signed, shade=shade, long_date=_long_date)
+    environment.filters.update(money=money, number=number, percent=percent, signed=signed, chance=chance, shade=shade)
+    environment.filters.update(long_date=_long_date, day=date.isoformat, effect=effect, scenario_name=scenario_name, is_sure=is_sure)
+    environment.globals["kinds"] = KINDS
     return environment
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from daemon.watch.result import RiskWatch, TailDay
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayResult:
@@ -18,6 +20,7 @@ class ReplayResult:
     allocations: one row per cycle: session, rung, var95, cvar95, gross, regime_delta, n_bound, and optionally bound (names of limits).
     coverage: year -> {members, with_prices, fraction} of the dated universe, means over the year's sessions.
     invariants: name -> number of violations.
+    tail: each session's VaR forecast against what happened. watches: the risk watches made along the way, oldest first.
     """
 
     sandbox: bool
@@ -39,3 +42,5 @@ class ReplayResult:
     cycles: int
     fills: int
     benchmark: str = "SPY"
+    tail: Sequence[TailDay] = ()
+    watches: Sequence[RiskWatch] = ()

@@ -60,6 +60,7 @@ class Runtime(DataRuntime):
     """What one process that trades works with.
 
     params: complete parameters by strategy. settle_anchors: when the order sweep runs.
+    watch_anchor: when the daily risk watch runs; empty where whoever drives time asks for it.
     id_prefix: starts every client_order_id of this installation.
     """
 
@@ -70,3 +71,4 @@ class Runtime(DataRuntime):
     code_version: str
     sandbox: bool
     whole_shares: frozenset[str] = frozenset()
+    watch_anchor: str = ""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from daemon.calendar import Calendar
 from daemon.dashboard.snapshot import CycleRow, DatasetRow, JobRow, OrderRow, PositionRow, SleeveRow, Snapshot
 from daemon.freshness import all_of
+from daemon.risk_record import read_risk
 from daemon.runtime import Runtime
 from daemon.schedule import TICK, Job, occurrences
 from daemon.store.errors import StoreError
@@ -50,6 +51,8 @@ class Surface:
                 metrics.set("allocd_db_up", float(up), store="postgres")
         for state, number in self.rt.db.pool_connections().items():
             metrics.set("allocd_db_pool_connections", number, state=state)
+        for used in self.snapshot().risk.limits:
+            metrics.set("allocd_risk_limit_utilization_ratio", used["utilization"], limit=used["name"])
         for row in self._dataset_rows(self.rt):
             metrics.set("allocd_data_stored_rows", row["rows"], dataset=row["name"])
             if isinstance(row["latest"], datetime):
@@ -142,6 +145,7 @@ class Surface:
             jobs=self.jobs,
             components=self.components(),
             benchmark=rt.settings.benchmark,
+            drawdown_limit=rt.settings.drawdown_halt_frac,
             datasets=self._dataset_rows(rt),
         )
         self._cached = (time.monotonic(), snapshot)
@@ -175,6 +179,7 @@ def read_snapshot(
     jobs: Sequence[Job],
     components: Mapping[str, tuple[bool, str]],
     benchmark: str,
+    drawdown_limit: float,
 ) -> Snapshot:
     """The snapshot from the record alone; any process may make one."""
     navs = db.rows("nav_all")
@@ -185,6 +190,8 @@ def read_snapshot(
     active = state is None or state["state"] == "ACTIVE"
     cycle = db.row("cycle_last")
     prices = _prices(db, cycle)
+    positions = _positions(balances, prices, last["nav_usd"] if last else 0.0)
+    gross = last["gross_frac"] if last else None
     return Snapshot(
         at=at,
         mode=mode,
@@ -201,16 +208,17 @@ def read_snapshot(
         day_return=last["return_index"] / navs[-2]["return_index"] - 1.0 if last and len(navs) > 1 else None,
         return_total=last["return_index"] - 1.0 if last else None,
         drawdown=last["return_index"] / peak - 1.0 if last else None,
-        gross=last["gross_frac"] if last else None,
+        gross=gross,
         benchmark=benchmark,
         nav_history=[(n["session"], n["nav_usd"], n["benchmark"]) for n in navs],
         sleeves=_sleeves(db, calendar, strategies, balances),
-        positions=_positions(balances, prices, last["nav_usd"] if last else 0.0),
+        positions=positions,
         last_cycle=_cycle(db, cycle),
         orders=[_order(r) for r in db.rows("orders_latest", n=20)],
         datasets=datasets,
         jobs=_jobs(db, jobs, calendar, at),
         components=components,
+        risk=read_risk(db, cycle, positions, gross=gross, drawdown_limit=drawdown_limit),
     )
 
 
@@ -281,7 +289,7 @@ def _cycle(db: Database, cycle: Row | None) -> CycleRow | None:
         orders=counts["orders"],
         notional_usd=counts["notional_usd"],
         turnover=counts["notional_usd"] / nav if nav else 0.0,
-        var95=allocation.get("var95"),
+        var95=(allocation.get("forecast") or allocation).get("var95"),
         bound=sorted({b["limit"] for b in allocation.get("bound", [])}),
     )
 

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from config import Settings
-from daemon import compose
+from daemon import artefacts, compose
 from daemon import why as why_chain
 from daemon.calendar import Calendar
 from daemon.clock import NEW_YORK, SystemClock
@@ -140,11 +140,18 @@ def _print_summary(summary: dict[str, Any], directory: Path) -> None:
     for name in SUMMARY_LINES:
         value = summary[name]
         OUT.print(f"{name:>18}  {value:,.4f}" if isinstance(value, float) else f"{name:>18}  {value:,}")
+    if summary["var95_observations"]:
+        told = f"{summary['var95_exceptions']} losses beyond it in {summary['var95_observations']:,} sessions"
+        OUT.print(f"{'var95':>18}  {told}, {summary['var95_expected']:.1f} expected, Kupiec p {_chance(summary['var95_kupiec_p'])}")
     violations = sum(summary["invariants"].values())
     OUT.print(f"{'invariants':>18}  {len(summary['invariants'])} checked, {violations} violations")
     OUT.print(f"{'decision_hash':>18}  {summary['decision_hash']}")
     OUT.print(f"{'elapsed_s':>18}  {summary['elapsed_s']:.1f}")
     OUT.print(f"{'report':>18}  {directory / 'report.html'}")
+
+
+def _chance(p_value: float | None) -> str:
+    return "unknown" if p_value is None else f"{p_value:.3f}"
 
 
 def check(settings: Settings, as_json_: bool) -> None:
@@ -207,6 +214,7 @@ def status(settings: Settings, as_json_: bool, sandbox: bool | None) -> int:
             jobs=(),
             components=components,
             benchmark=settings.benchmark,
+            drawdown_limit=settings.drawdown_halt_frac,
         )
         db.close()
     code = NOT_RUNNING if not running else 0 if snapshot.ready and not snapshot.halted else DEGRADED
@@ -247,6 +255,10 @@ def _print_status(s: Snapshot, running: bool) -> None:
         OUT.print(
             f"  {sleeve['name']:<30}{sleeve['capital_frac']:>7.1%}  NAV {sleeve['nav_usd']:>12,.2f}  next due {sleeve['next_due'] or '-'}"
         )
+    if s.risk.watch is not None:
+        watch, forecast = s.risk.watch, s.risk.forecast
+        var95 = "unknown" if forecast is None or forecast["var95"] is None else f"{forecast['var95']:.2%}"
+        OUT.print(f"risk         VaR 95 {var95} a day, watch of {watch.session}: {escape('; '.join(watch.alarms) or 'no alarm')}")
     fresh = sum(d["fresh"] for d in s.datasets)
     OUT.print(f"data         {fresh}/{len(s.datasets)} fresh")
 
@@ -256,7 +268,7 @@ def why(settings: Settings, symbol: str, at: datetime | None, as_json_: bool, sa
     with opened(settings, sandbox) as (installation, is_sandbox):
         db = installation.database(pool_max=2)
         try:
-            again = why_chain.rederiver(installation.lake(), DATASETS, CATALOG, Calendar())
+            again = why_chain.rederiver(installation.lake(), DATASETS, CATALOG, Calendar(), artefacts.load(db))
             found = why_chain.explain(db, DATASETS, symbol, at, rederive=again)
         except why_chain.NothingKnown as nothing:
             raise WrongUsage(str(nothing)) from nothing

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 import pandas as pd
 
+from daemon import artefacts
 from daemon.calendar import Calendar
 from daemon.cycle import empty_history, history_hash
 from daemon.cycle_input import CycleInput
@@ -69,7 +70,8 @@ class _World:
         self._lake, self._datasets = lake, datasets
         self._left_out: tuple[str, ...] = ()
         self._parts: list[Row] | None = None
-        self._archive = Archive(lake, datasets.values(), calendar)
+        self._trained = artefacts.load(db)
+        self._archive = Archive(lake, datasets.values(), calendar, artefacts=self._trained)
 
     def at(self, given: CycleInput) -> tuple[Archive, list[str], list[str]]:
         """An archive at the decision's instant, what is missing from it, and what was left out of it."""
@@ -80,6 +82,7 @@ class _World:
             until = last_ids(self._lake, self._datasets, given.versions_known, micros(given.at))
             missing, _ = self._reread(given, until)
         lost = [f"data: {n} versions of {name} that were known then are gone" for name, n in missing.items()]
+        lost += _artefacts_differ(given.artefacts, self._trained.hashes(given.at))
         notes = [f"{name}: versions were added since under earlier dates; derived without them" for name in self._left_out]
         return self._archive, lost, notes
 
@@ -92,7 +95,8 @@ class _World:
 
     def _reread(self, given: CycleInput, until: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
         self._left_out = tuple(sorted(until))
-        self._archive = Archive(LakeUntil(self._lake.directory, until), self._datasets.values(), self.calendar)
+        lake = LakeUntil(self._lake.directory, until)
+        self._archive = Archive(lake, self._datasets.values(), self.calendar, artefacts=self._trained)
         return self._changes(given)
 
     def _changes(self, given: CycleInput) -> tuple[dict[str, int], dict[str, int]]:
@@ -102,6 +106,12 @@ class _World:
         names = sorted({*now, *given.versions_known})
         more = {name: now.get(name, 0) - given.versions_known.get(name, 0) for name in names}
         return {n: -d for n, d in more.items() if d < 0}, {n: d for n, d in more.items() if d > 0}
+
+
+def _artefacts_differ(given: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """What was trained is never changed: another newest artefact of an instant has been tampered with, or is gone."""
+    names = sorted(name for name in {*given, *now} if given.get(name) != now.get(name))
+    return [f"artefact {n}: recorded {given.get(n, 'none')[:16]}, known at that instant {now.get(n, 'none')[:16]}" for n in names]
 
 
 def _verify_one(world: _World, strategies: Mapping[str, Strategy], cycle_id: str, code_version: str) -> Verdict:

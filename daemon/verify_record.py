@@ -10,7 +10,7 @@ import numpy as np
 
 from daemon.cycle_input import CycleInput
 from daemon.decision import Decision
-from daemon.report_data import allocation_json
+from daemon.report_data import decision_json
 from daemon.store.postgres import Database
 from daemon.store.queries import Row
 from execution.sleeves import CASH
@@ -40,7 +40,7 @@ def stored_record(db: Database, cycle: Row, given: CycleInput) -> Record:
         },
         "target": {f"{r['sleeve']} {r['symbol']}": (r["weight"], r["score"]) for r in db.rows("targets_of_cycle", **key)},
         "evidence": {_evidence_key(**r): (r["n"], r["contribution"]) for r in db.rows("verify_evidence", **key)},
-        "allocation": _flat({k: v for k, v in cycle["allocation"].items() if k not in ("reason", "nav_usd")}),
+        "allocation": _allocation(cycle["allocation"]),
         "weight": {f"{r['sleeve']} {r['symbol']}": (r["weight"],) for r in db.rows("verify_sleeve_weights", **key)},
         "order": {r["symbol"]: (*(r[n] for n in ORDER), shares[r["client_order_id"]]) for r in db.rows("verify_orders", **key)},
         "cross": {r["symbol"]: (_decimals(r["shares"]), r["decision_price"]) for r in db.rows("verify_crosses", **key)},
@@ -68,7 +68,7 @@ def derived_record(decision: Decision, given: CycleInput) -> Record:
         },
         "target": {f"{name} {s}": (float(w), float(t.scores.get(s, 0.0))) for name, t in evaluated for s, w in t.weights.items()},
         "evidence": {key: (len(values), math.fsum(values)) for key, values in evidence.items()},
-        "allocation": _flat(allocation_json(decision.allocation)),
+        "allocation": _allocation(decision_json(decision)),
         "weight": dict(_weights(decision)),
         "order": {
             p.request.symbol: (*(getattr(p.request, n) for n in ORDER[:-1]), p.decision_price, dict(p.shares)) for p in decision.plan.orders
@@ -116,6 +116,11 @@ def _evidence_key(*, sleeve: str, symbol: str, dataset: str, row_key: str, **_: 
 
 def _decimals(shares: Mapping[str, str]) -> dict[str, Decimal]:
     return {name: Decimal(qty) for name, qty in shares.items()}
+
+
+def _allocation(record: Mapping[str, Any]) -> Table:
+    """Allocation, regime and forecast; reason and NAV are compared as figures of the decision."""
+    return _flat({k: v for k, v in record.items() if k not in ("reason", "nav_usd")})
 
 
 def _flat(value: Any, path: str = "") -> Table:

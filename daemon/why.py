@@ -22,7 +22,7 @@ FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
 MOVEMENTS = 10
 SLEEVE = "sleeve:"
 BY_SLEEVE = ("capital", "prior", "views", "confidence", "posterior", "optimizer_weights", "budgets")
-WHOLE = ("gross", "var95", "cvar95")
+WHOLE = ("gross", "target_volatility", "var95", "cvar95", "drawdown", "turnover")
 """Limits that bind the whole portfolio and so every symbol in it."""
 
 

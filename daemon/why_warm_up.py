@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from daemon.artefacts import Artefacts
 from daemon.calendar import Calendar
 from daemon.jobs import attempt
 from daemon.store.segments import Lake
@@ -18,7 +19,13 @@ Rederive = Callable[[str, date, Mapping[str, Any]], tuple[datetime, Targets] | N
 BEFORE_OPEN = timedelta(minutes=30)
 
 
-def rederiver(lake: Lake, datasets: Mapping[str, Dataset], strategies: Mapping[str, Strategy], calendar: Calendar) -> Rederive:
+def rederiver(
+    lake: Lake,
+    datasets: Mapping[str, Dataset],
+    strategies: Mapping[str, Strategy],
+    calendar: Calendar,
+    artefacts: Artefacts | None = None,
+) -> Rederive:
     """Ask strategies again on what was known before the open of their due session. The data is read at the first question."""
     archive: list[Archive] = []
 
@@ -26,7 +33,7 @@ def rederiver(lake: Lake, datasets: Mapping[str, Dataset], strategies: Mapping[s
         if name not in strategies:
             return None
         if not archive:
-            archive.append(Archive(lake, datasets.values(), calendar))
+            archive.append(Archive(lake, datasets.values(), calendar, artefacts=artefacts))
         asked_at = calendar.open_at(due) - BEFORE_OPEN
         nothing = pd.DataFrame({"qty": [], "market_value_usd": []})
         view = archive[0].view(asked_at).for_sleeve(pd.Series(dtype="float64"), nothing)

@@ -7,13 +7,12 @@ import numpy as np
 import pandas as pd
 
 from risk import limits as caps
-from risk.base import Allocation, Bound, RiskLimits
-from risk.capital import CapitalPlan, plan_capital
+from risk.base import Allocation, RiskLimits
+from risk.capital import CapitalPlan, ladder
 from risk.errors import BadInput
-from risk.history import complete_returns, track_record
-from risk.inputs import FloatArray, IntArray
-
-Names = tuple[str, ...]
+from risk.history import track_record
+from risk.inputs import BoolArray, FloatArray
+from risk.portfolio import Case, Draft, Names, complete_history, positions
 
 
 def allocate(
@@ -29,6 +28,9 @@ def allocate(
     regime_delta: float,
     ramp: pd.Series | None = None,
     previous_capital: pd.Series | None = None,
+    previous_weights: pd.DataFrame | None = None,
+    drawdown_frac: float = 0.0,
+    covariance: pd.DataFrame | None = None,
 ) -> Allocation:
     """Divide the account between the sleeves and hold the sum to the limits.
 
@@ -39,117 +41,136 @@ def allocate(
     asset_returns: (n_sessions, n_assets) daily simple returns for VaR and CVaR. A missing one is filled with the mean of the other
         held assets of that day and noted in `excluded`; without a single session the tail is unknown and everything is cash.
     sectors: by symbol; an asset without one counts to the sector "unknown", a fund without one to none.
-    adv_usd: average daily volume by symbol; unknown is not capped. regime_delta: covariance uncertainty, >= 0.
+    adv_usd: average daily volume by symbol; unknown is not capped. regime_delta: covariance uncertainty, >= 0, of which no more
+        than `limits.max_regime_delta` counts.
     ramp: factor in 0..1 by sleeve, 1 where absent. previous_capital: fractions of NAV, for the last rung of the ladder, on which
         no sleeve gets more than it had.
+    previous_weights: what is held now, fractions of NAV (n_holders, n_assets), by sleeve; a holder that is no sleeve is sold out.
+        With it the turnover is capped: the portfolio goes from what is held, first made lawful under every other cap, as far
+        towards the target as the cap allows. Without it turnover is not capped.
+    drawdown_frac: of the account from its high-water mark, positive; see `limits.drawdown_scale`.
+    covariance: annual, of the sleeves (n_sleeves, n_sleeves), instead of Ledoit-Wolf of their returns; see `given_covariance`.
 
-    Sick returns never raise; they lead down the ladder of `risk.capital`. Raises BadInput for what is malformed: duplicated
-    labels, targets of an unknown sleeve or with NaN, a ramp outside 0..1, a NAV that is not positive. The result does not depend
-    on the order of any labels.
+    Sick returns and covariances never raise; they lead down the ladder of `risk.capital`. The result is checked against every
+    limit from scratch, and a portfolio that broke one would lead down the ladder too, in the end to cash. Raises BadInput for what
+    is malformed: duplicated labels, targets of an unknown sleeve or with NaN, held weights or a drawdown with NaN, a ramp outside
+    0..1, a NAV that is not positive. The result does not depend on the order of any labels.
     """
     if not (math.isfinite(nav_usd) and nav_usd > 0):
         raise BadInput(f"nav_usd must be positive, not {nav_usd}")
     record = track_record(sleeve_returns, limits.min_track_record_sessions)
     previous = None if previous_capital is None else _looked_up(previous_capital, record.names, "previous_capital", absent=0.0)
-    plan = plan_capital(record, limits, regime_delta, previous)
-    capital, bounds = _sleeve_capital(plan, record.names, limits, _ramp(ramp, record.names))
-    symbols, targets = _target_matrix(sleeve_targets, record.names)
-    rows = capital[:, None] * targets
-    net = rows.sum(axis=0)
-    groups = _sectors(sectors, symbols, funds)
-    advs = _looked_up(adv_usd, symbols, "adv_usd", absent=math.nan)
-    capped, asset_bounds = _cap_assets(net, symbols, limits=limits, nav_usd=nav_usd, groups=groups, funds=funds, adv_usd=advs)
-    history, notes = _held_history(asset_returns, symbols, capped)
-    weights, tail_bounds, var95, cvar95 = caps.cap_tail(capped, history, max_var95=limits.max_var95_frac, max_cvar95=limits.max_cvar95_frac)
-    return _allocation(
-        plan,
+    case, notes = _case(
+        sleeve_targets,
+        asset_returns,
         record.names,
-        symbols,
-        capital=capital,
-        rows=caps.share_out(rows, net, weights),
-        weights=weights,
-        tail=(var95, cvar95),
-        regime_delta=regime_delta,
-        bound=bounds + asset_bounds + tail_bounds,
-        excluded=record.excluded | notes,
+        limits=limits,
+        nav_usd=nav_usd,
+        sectors=sectors,
+        funds=funds,
+        adv_usd=adv_usd,
+        ramp=ramp,
+        previous_capital=previous,
+        previous_weights=previous_weights,
+        drawdown_frac=drawdown_frac,
     )
+    delta = min(regime_delta, limits.max_regime_delta) if math.isfinite(regime_delta) else regime_delta
+    reasons: list[str] = []
+    for plan in ladder(record, limits, delta, previous=previous, covariance=covariance, reasons=reasons):
+        draft = case.portfolio(plan)
+        if not (broken := case.broken(draft)):
+            return _allocation(plan, case, draft, delta, reasons, record.excluded | notes)
+        reasons.append(f"{plan.rung}: {'; '.join(broken[:3])}")
+    reasons.append("all cash")
+    return _allocation(plan.in_cash(), case, case.in_cash(), delta, reasons, record.excluded | notes)
 
 
-def _sleeve_capital(plan: CapitalPlan, names: Names, limits: RiskLimits, ramp: FloatArray) -> tuple[FloatArray, tuple[Bound, ...]]:
-    """Planned shares (n_sleeves,) under the cap per sleeve and the ramp; the previous capital has been ramped before."""
-    capped = np.minimum(plan.share, limits.max_sleeve_frac)
-    capital = np.minimum(capped, limits.max_sleeve_frac * ramp) if plan.rung == "previous" else capped * ramp
-    bounds = [
-        Bound(limit="sleeve", subject=names[i], before=float(plan.share[i]), after=float(capped[i]))
-        for i in np.flatnonzero(plan.share > capped)
-    ]
-    bounds += [
-        Bound(limit="ramp", subject=names[i], before=float(capped[i]), after=float(capital[i])) for i in np.flatnonzero(capped > capital)
-    ]
-    return capital, tuple(bounds)
-
-
-def _cap_assets(
-    weights: FloatArray,
-    symbols: Names,
+def _case(
+    sleeve_targets: Mapping[str, pd.Series],
+    asset_returns: pd.DataFrame,
+    names: Names,
     *,
     limits: RiskLimits,
     nav_usd: float,
-    groups: list[str],
+    sectors: pd.Series,
     funds: frozenset[str],
-    adv_usd: FloatArray,
-) -> caps.Capped:
-    """The caps that need no history, from the narrowest to the widest."""
-    is_fund = np.array([symbol in funds for symbol in symbols], dtype=bool)
-    weights, single = caps.cap_symbols(weights, symbols, is_fund, max_symbol=limits.max_symbol_frac, max_fund=limits.max_fund_frac)
-    weights, volume = caps.cap_participation(weights, symbols, adv_usd, nav_usd=nav_usd, max_adv=limits.max_adv_frac)
-    weights, sector = caps.cap_sectors(weights, groups, max_sector=limits.max_sector_frac)
-    weights, gross = caps.cap_gross(weights, max_gross=limits.max_gross_frac)
-    return weights, single + volume + sector + gross
-
-
-def _held_history(asset_returns: pd.DataFrame, symbols: Names, weights: FloatArray) -> tuple[FloatArray, dict[str, str]]:
-    """Complete returns (n_sessions, n_assets) in the order of `symbols`; columns without a weight are left zero."""
-    held = np.flatnonzero(weights)
-    columns = _positions(asset_returns.columns, tuple(symbols[i] for i in held), "asset_returns")
-    known = asset_returns.to_numpy(dtype=np.float64)
-    chosen = known[:, columns]
-    chosen[:, columns < 0] = math.nan
-    complete, notes = complete_returns(chosen, [symbols[i] for i in held])
-    if len(held) == len(symbols):
-        return complete, notes
-    history = np.zeros((len(complete), len(symbols)))
-    history[:, held] = complete
-    return history, notes
-
-
-def _target_matrix(sleeve_targets: Mapping[str, pd.Series], names: Names) -> tuple[Names, FloatArray]:
-    """All target symbols, sorted, and the weights (n_sleeves, n_symbols) as fractions of each sleeve."""
+    adv_usd: pd.Series,
+    ramp: pd.Series | None,
+    previous_capital: FloatArray | None,
+    previous_weights: pd.DataFrame | None,
+    drawdown_frac: float,
+) -> tuple[Case, dict[str, str]]:
+    """The inputs as arrays, and what was filled in the history of the assets."""
     unknown = sleeve_targets.keys() - set(names)
     if unknown:
         raise BadInput(f"targets of sleeves without returns: {sorted(unknown)}")
-    held = {name: target.index.tolist() for name, target in sleeve_targets.items()}
-    symbols = tuple(sorted({symbol for labels in held.values() for symbol in labels}))
+    before = pd.DataFrame() if previous_weights is None else previous_weights
+    symbols = tuple(sorted({s for target in sleeve_targets.values() for s in target.index.tolist()} | set(before.columns.tolist())))
+    held, held_by_all = _held_matrix(before, names, symbols)
+    caps.drawdown_scale(drawdown_frac, limits)
+    assets = caps.Assets(
+        symbols=symbols,
+        is_fund=np.array([symbol in funds for symbol in symbols], dtype=bool),
+        sectors=_sectors(sectors, symbols, funds),
+        adv_usd=_looked_up(adv_usd, symbols, "adv_usd", absent=math.nan),
+        nav_usd=nav_usd,
+    )
+    targets = _target_matrix(sleeve_targets, names, symbols)
+    chosen: BoolArray = np.asarray(targets.any(axis=0) | held.any(axis=0))
+    history, notes = complete_history(asset_returns, symbols, chosen)
+    case = Case(
+        names=names,
+        limits=limits,
+        assets=assets,
+        history=history,
+        targets=targets,
+        ramp=_ramp(ramp, names),
+        held=held,
+        held_by_all=None if previous_weights is None else held_by_all,
+        previous_capital=previous_capital,
+        drawdown_frac=drawdown_frac,
+    )
+    return case, notes
+
+
+def _target_matrix(sleeve_targets: Mapping[str, pd.Series], names: Names, symbols: Names) -> FloatArray:
+    """The targets (n_sleeves, n_symbols) as fractions of each sleeve."""
     position = {symbol: i for i, symbol in enumerate(symbols)}
     matrix = np.zeros((len(names), len(symbols)))
     for row, name in enumerate(names):
-        labels = held.get(name, [])
+        labels = sleeve_targets[name].index.tolist() if name in sleeve_targets else []
         if not labels:
             continue
         values = sleeve_targets[name].to_numpy(dtype=np.float64)
         if len(set(labels)) != len(labels) or not np.isfinite(values).all():
             raise BadInput(f"targets of {name} hold NaN, infinite values or a symbol twice")
         matrix[row, [position[symbol] for symbol in labels]] = values
-    return symbols, matrix
+    return matrix
 
 
-def _sectors(sectors: pd.Series, symbols: Names, funds: frozenset[str]) -> list[str]:
+def _held_matrix(previous: pd.DataFrame, names: Names, symbols: Names) -> tuple[FloatArray, FloatArray]:
+    """What each sleeve holds (n_sleeves, n_symbols), and what all holders together hold (n_symbols,)."""
+    held, together = np.zeros((len(names), len(symbols))), np.zeros(len(symbols))
+    if previous.shape[1] == 0:
+        return held, together
+    values = previous.to_numpy(dtype=np.float64)
+    if not (previous.index.is_unique and previous.columns.is_unique and np.isfinite(values).all()):
+        raise BadInput("previous_weights hold NaN, infinite values, or a holder or symbol twice")
+    columns = positions(pd.Index(symbols, dtype=object), tuple(previous.columns.tolist()), "previous_weights")
+    rows = positions(previous.index, names, "previous_weights")
+    held[np.ix_(rows >= 0, columns)] = values[rows[rows >= 0]]
+    # Summed in the order of the labels, so that the last digit does not depend on the caller's.
+    together[columns] = values[np.argsort(previous.index.to_numpy().astype(str), kind="stable")].sum(axis=0)
+    return held, together
+
+
+def _sectors(sectors: pd.Series, symbols: Names, funds: frozenset[str]) -> Names:
     values = sectors.to_numpy(dtype=object)
-    found = [values[i] if i >= 0 else None for i in _positions(sectors.index, symbols, "sectors")]
-    return [
+    found = [values[i] if i >= 0 else None for i in positions(sectors.index, symbols, "sectors")]
+    return tuple(
         sector if isinstance(sector, str) and sector else "" if symbol in funds else caps.UNKNOWN_SECTOR
         for symbol, sector in zip(symbols, found, strict=True)
-    ]
+    )
 
 
 def _ramp(ramp: pd.Series | None, names: Names) -> FloatArray:
@@ -163,51 +184,37 @@ def _ramp(ramp: pd.Series | None, names: Names) -> FloatArray:
 
 def _looked_up(values: pd.Series, names: Names, name: str, *, absent: float) -> FloatArray:
     """Values (n_names,) in the order of `names`, `absent` where there is none."""
-    positions = _positions(values.index, names, name)
+    places = positions(values.index, names, name)
     if len(values) == 0:
         return np.full(len(names), absent)
-    found: FloatArray = np.where(positions >= 0, values.to_numpy(dtype=np.float64)[positions], absent)
+    found: FloatArray = np.where(places >= 0, values.to_numpy(dtype=np.float64)[places], absent)
     return found
 
 
-def _positions(index: pd.Index, names: Names, name: str) -> IntArray:
-    """Where each of `names` stands in `index`, -1 where it does not."""
-    if not index.is_unique:
-        raise BadInput(f"{name} holds a label twice")
-    return np.asarray(index.get_indexer(pd.Index(names, dtype=object)), dtype=np.int64)
-
-
 def _allocation(
-    plan: CapitalPlan,
-    names: Names,
-    symbols: Names,
-    *,
-    capital: FloatArray,
-    rows: FloatArray,
-    weights: FloatArray,
-    tail: tuple[float, float],
-    regime_delta: float,
-    bound: tuple[Bound, ...],
-    excluded: Mapping[str, str],
+    plan: CapitalPlan, case: Case, draft: Draft, regime_delta: float, reasons: list[str], excluded: Mapping[str, str]
 ) -> Allocation:
-    sleeves, assets = pd.Index(names, name="sleeve"), pd.Index(symbols, name="symbol")
+    sleeves, assets = pd.Index(case.names, name="sleeve"), pd.Index(case.assets.symbols, name="symbol")
+    by_sleeve = ("prior", "views", "confidence", "posterior", "optimizer_weights", "budgets")
     return Allocation(
-        capital=pd.Series(capital, index=sleeves),
-        sleeve_weights=pd.DataFrame(rows, index=sleeves, columns=assets),
-        weights=pd.Series(weights, index=assets),
-        prior=pd.Series(plan.prior, index=sleeves),
-        views=pd.Series(plan.views, index=sleeves),
-        confidence=pd.Series(plan.confidence, index=sleeves),
-        posterior=pd.Series(plan.posterior, index=sleeves),
+        capital=pd.Series(draft.capital, index=sleeves),
+        sleeve_weights=pd.DataFrame(draft.rows, index=sleeves, columns=assets),
+        weights=pd.Series(draft.weights, index=assets),
         covariance=pd.DataFrame(plan.covariance, index=sleeves, columns=sleeves),
-        optimizer_weights=pd.Series(plan.optimizer_weights, index=sleeves),
-        budgets=pd.Series(plan.budgets, index=sleeves),
-        var95=tail[0],
-        cvar95=tail[1],
-        gross=float(np.abs(weights).sum()),
+        **{name: pd.Series(getattr(plan, name), index=sleeves) for name in by_sleeve},
+        planned=pd.Series(plan.share, index=sleeves),
+        ramp=pd.Series(case.ramp, index=sleeves),
+        var95=draft.figures.var95,
+        cvar95=draft.figures.cvar95,
+        volatility=draft.figures.volatility,
+        gross=float(np.abs(draft.weights).sum()),
+        turnover=draft.moved,
         regime_delta=regime_delta,
+        drawdown_frac=case.drawdown_frac,
         rung=plan.rung,
-        rung_reason=plan.reason,
-        bound=bound,
+        rung_reason="; ".join(reasons),
+        bound=draft.bound,
+        steps=draft.steps,
         excluded=excluded,
+        repairs=plan.repairs,
     )

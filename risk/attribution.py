@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from risk.errors import BadInput
-from risk.inputs import FloatArray
+from risk.inputs import FloatArray, numbers, require_finite
 
 EFFECTS = ["allocation", "selection", "interaction"]
 Period = tuple[pd.Series, pd.Series, pd.Series, pd.Series]
@@ -20,8 +20,9 @@ def brinson_fachler(
     """Effects by sector, DataFrame (n_sectors, 3: allocation, selection, interaction), which sum to the active return.
 
     allocation (wp - wb)(rb - RB), selection wb (rp - rb), interaction (wp - wb)(rp - rb), of one period. A sector that a Series
-    lacks has weight 0 there. A return missing at zero weight takes the other side's. Raises BadInput for a return missing at a
-    weight, or for weights of the two sides that do not sum to the same.
+    lacks has weight 0 and no return there. A return missing (NaN) at zero weight takes the other side's, so that a sector held by
+    one side alone is all allocation. Raises BadInput for a return missing at a weight, an infinite one, or weights of the two sides
+    that do not sum to the same.
 
     References: Brinson & Fachler (1985), Measuring non-US equity portfolio performance, Journal of Portfolio Management 11.
     """
@@ -44,10 +45,11 @@ def link(periods: Sequence[Period]) -> pd.DataFrame:
     benchmark = math.prod(1.0 + part[3] for part in parts) - 1.0
     whole = _carino(portfolio, benchmark)
     scaled = [pd.DataFrame(effects * (_carino(rp, rb) / whole), index=sectors, columns=EFFECTS) for sectors, effects, rp, rb in parts]
-    linked = scaled[0]
+    sectors = scaled[0].index
     for frame in scaled[1:]:
-        linked = linked.add(frame, fill_value=0.0)
-    return linked
+        sectors = sectors.union(frame.index, sort=False)
+    linked: FloatArray = sum((frame.reindex(sectors, fill_value=0.0).to_numpy() for frame in scaled), np.zeros((len(sectors), 3)))
+    return pd.DataFrame(linked, index=sectors, columns=EFFECTS)
 
 
 def _effects(period: Period) -> tuple[pd.Index, FloatArray, float, float]:
@@ -57,9 +59,11 @@ def _effects(period: Period) -> tuple[pd.Index, FloatArray, float, float]:
     sectors = period[0].index
     for part in period[1:]:
         sectors = sectors.union(part.index, sort=False)
-    wp, wb = (part.reindex(sectors, fill_value=0.0).to_numpy(dtype=np.float64) for part in period[:2])
-    rp, rb = (part.reindex(sectors).to_numpy(dtype=np.float64) for part in period[2:])
-    if not (np.isfinite(wp).all() and np.isfinite(wb).all()) or abs(wp.sum() - wb.sum()) > _WEIGHT_TOLERANCE:
+    wp, wb = (numbers(part.reindex(sectors, fill_value=0.0), "weights") for part in period[:2])
+    rp, rb = (numbers(part.reindex(sectors), "returns") for part in period[2:])
+    require_finite(wp, sectors, "portfolio weights")
+    require_finite(wb, sectors, "benchmark weights")
+    if abs(wp.sum() - wb.sum()) > _WEIGHT_TOLERANCE:
         raise BadInput(f"weights sum to {wp.sum():.6g} in the portfolio and {wb.sum():.6g} in the benchmark; name the cash as a sector")
     rp, rb = _completed(rp, rb, wp, sectors, "portfolio"), _completed(rb, rp, wb, sectors, "benchmark")
     portfolio, benchmark = float(wp @ rp), float(wb @ rb)
@@ -68,7 +72,9 @@ def _effects(period: Period) -> tuple[pd.Index, FloatArray, float, float]:
 
 
 def _completed(own: FloatArray, other: FloatArray, weights: FloatArray, sectors: pd.Index, side: str) -> FloatArray:
-    missing = ~np.isfinite(own)
+    missing = np.isnan(own)
+    if np.isinf(own).any():
+        raise BadInput(f"infinite {side} return of {[str(s) for s in sectors[np.isinf(own)][:5]]}")
     if (missing & (weights != 0)).any():
         raise BadInput(f"no {side} return at a weight: {[str(s) for s in sectors[missing & (weights != 0)][:5]]}")
     # Missing on both sides means weight zero on both sides, where any finite number gives no effect.

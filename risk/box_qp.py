@@ -1,16 +1,18 @@
 """The small quadratic program behind every allocation: best utility in a box, fully invested, certified."""
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 
-from risk import conic
-from risk.errors import Infeasible, NotSolved
-from risk.inputs import FloatArray, IntArray
+from risk.errors import BadInput, Infeasible
+from risk.inputs import FloatArray
+from risk.kernels import kernel
+from risk.program import Optimum, Program, best_price, certified
+from risk.quadratic import ATTEMPTS, EXACT_GAP, solve
 
-_GAP = 1e-8
-_EXACT_GAP = 1e-12
-_ON_BOUND = 1e-6
-_MAX_PIVOTS = 30
-_LOWER, _FREE, _UPPER = -1, 0, 1
+_EVEN = 1e-6
+_TRADES_PER_ASSET = 20
 
 
 def require_room(lower: FloatArray, upper: FloatArray) -> None:
@@ -19,101 +21,84 @@ def require_room(lower: FloatArray, upper: FloatArray) -> None:
         raise Infeasible(f"weights between {lower.sum():.6g} and {upper.sum():.6g} in sum cannot add up to 1: relax max_weight")
 
 
-def utility_scale(mu: FloatArray, cov: FloatArray, aversion: float) -> float:
-    """The size of the utility's coefficients, by which the solver wants them divided; 1 when all are zero."""
-    return max(float(np.abs(mu).max()), 2.0 * aversion * float(np.diagonal(cov).max())) or 1.0
-
-
-def best_in_box(mu: FloatArray, cov: FloatArray, aversion: float, lower: FloatArray, upper: FloatArray) -> FloatArray:
+def best_in_box(
+    mu: FloatArray, cov: FloatArray, aversion: float, lower: FloatArray, upper: FloatArray, *, attempts: Sequence[str] = ATTEMPTS
+) -> FloatArray:
     """The w (n,) that maximises w'mu - aversion w'Sigma w, sum w = 1, lower <= w <= upper.
 
-    cov is PSD, all arrays finite. Block pivoting solves nearly every problem exactly; an interior-point solution is the fallback.
-    Either is accepted only on its duality gap, at most 1e-8 of the scale of the problem. Raises Infeasible, NotSolved.
-
-    References: Judice & Pires (1994), A block principal pivoting algorithm for large-scale strictly monotone linear
-    complementarity problems, Computers & Operations Research 21.
+    cov is PSD, all arrays finite. A climb by pairwise trades finds which bounds hold, an active-set method makes it exact, and
+    interior-point and splitting solvers are the fallback; accepted only on the duality gap, at most 1e-8 of the scale of the
+    problem and nearly always 1e-12. Where many portfolios are equally good, the most even one. Raises BadInput, Infeasible,
+    NotSolved.
     """
     require_room(lower, upper)
     for only in (lower, upper):
         if abs(float(only.sum()) - 1.0) <= 1e-12:
             return only.copy()
-    unit = utility_scale(mu, cov, aversion)
-    linear, quadratic = mu / unit, 2.0 * aversion / unit * cov
-    exact = _pivot(linear, quadratic, lower, upper, np.zeros(len(mu), dtype=np.int64))
-    if exact is not None and _gap(exact, linear, quadratic, lower, upper) <= _EXACT_GAP:
-        return exact
-    return _interior(linear, quadratic, lower, upper)
+    program, _ = utility_program(mu, cov, aversion, lower, upper)
+    return best(program, attempts=attempts).x
 
 
-def snap(rough: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray:
-    """`rough` (n,) without the solver's rounding: inside the box, and with sum 1 by what the interior weights can take."""
-    weights = np.clip(rough, lower, upper)
-    room = np.minimum(weights - lower, upper - weights)
-    if room.sum() > 0:
-        weights = weights + (1.0 - weights.sum()) * room / room.sum()
-    return np.clip(weights, lower, upper)
+def utility_program(
+    mu: FloatArray, cov: FloatArray, aversion: float, lower: FloatArray, upper: FloatArray, *, at_least: float = 0.0
+) -> tuple[Program, float]:
+    """The utility w'mu - aversion w'Sigma w over the box as a program without rows, and the unit by which it is divided.
 
-
-def _interior(linear: FloatArray, quadratic: FloatArray, lower: FloatArray, upper: FloatArray) -> FloatArray:
-    """The solver's optimum, or the exact one that its active bounds lead to, whichever is closer."""
-    size = len(linear)
-    rough = conic.minimise(
-        quadratic,
-        -linear,
-        equal=(np.ones((1, size)), np.ones(1)),
-        at_most=(np.vstack([np.eye(size), -np.eye(size)]), np.concatenate([upper, -lower])),
+    The unit is the size of the utility's largest coefficient, or `at_least`, so that the program's are at most 1.
+    """
+    # What all assets earn alike decides nothing while the weights add up to 1.
+    middle = float(mu.min()) / 2.0 + float(mu.max()) / 2.0
+    spread = mu - middle
+    size = float(np.diagonal(cov).max())
+    curvature = 2.0 * aversion * size
+    unit = max(float(np.abs(spread).max()), curvature, at_least) or 1.0
+    if not math.isfinite(unit):
+        raise BadInput("mu or covariance are too large for their utility to be a number")
+    quadratic = np.multiply(cov / size, curvature / unit) if curvature > 0.0 else np.zeros_like(cov)
+    program = Program(
+        linear=spread / unit,
+        quadratic=np.ascontiguousarray(quadratic),
+        lower=lower,
+        upper=upper,
+        rows=np.empty((0, len(mu))),
+        limits=np.empty(0),
     )
-    sides: IntArray = np.where(rough - lower < _ON_BOUND, _LOWER, np.where(upper - rough < _ON_BOUND, _UPPER, _FREE))
-    exact = _pivot(linear, quadratic, lower, upper, sides)
-    candidates = [snap(rough, lower, upper)] if exact is None else [exact, snap(rough, lower, upper)]
-    gaps = [_gap(weights, linear, quadratic, lower, upper) for weights in candidates]
-    best = int(np.argmin(gaps))
-    if not gaps[best] <= _GAP:
-        raise NotSolved(f"the optimality conditions are off by {gaps[best]:.3g} of the problem's scale")
-    return candidates[best]
+    return program, unit
 
 
-def _pivot(linear: FloatArray, quadratic: FloatArray, lower: FloatArray, upper: FloatArray, sides: IntArray) -> FloatArray | None:
-    """Exact weights by moving every weight to the side where its sign condition fails, until none does; None if it cycles."""
-    for _ in range(_MAX_PIVOTS):
-        free = np.flatnonzero(sides == _FREE)
-        if len(free) == 0:
-            return None
-        weights = np.where(sides == _LOWER, lower, upper)
-        weights[free] = 0.0
-        system = np.ones((len(free) + 1, len(free) + 1))
-        system[:-1, :-1] = quadratic[np.ix_(free, free)]
-        system[-1, -1] = 0.0
-        target = np.append((linear - quadratic @ weights)[free], 1.0 - weights.sum())
-        try:
-            solution = np.linalg.solve(system, target)
-        except np.linalg.LinAlgError:
-            return None
-        weights[free] = solution[:-1]
-        surplus = linear - quadratic @ weights - solution[-1]
-        moved = _sides(sides, weights, surplus, lower, upper)
-        if (moved == sides).all():
-            return weights
-        sides = moved
-    return None
+def best(program: Program, *, attempts: Sequence[str] = ATTEMPTS) -> Optimum:
+    """The certified optimum of a program without rows."""
+    if not program.quadratic.any():
+        x = _filled(program, program.linear)
+        return certified(program, x, best_price(program, x, np.empty(0)), np.empty(0))
+    start = climbed(program)
+    found = certified(program, start, best_price(program, start, np.empty(0)), np.empty(0))
+    vertex = ((start == program.lower) | (start == program.upper)).all()
+    return found if vertex and found.holds(EXACT_GAP) else solve(program, start, attempts=attempts)
 
 
-def _sides(sides: IntArray, weights: FloatArray, surplus: FloatArray, lower: FloatArray, upper: FloatArray) -> IntArray:
-    """Free weights outside the box go to the bound they crossed; bound ones whose marginal utility pulls inwards go free."""
-    moved = sides.copy()
-    moved[(sides == _FREE) & (weights < lower)] = _LOWER
-    moved[(sides == _FREE) & (weights > upper)] = _UPPER
-    moved[(sides == _LOWER) & (surplus > 1e-13)] = _FREE
-    moved[(sides == _UPPER) & (surplus < -1e-13)] = _FREE
-    return moved
+def climbed(program: Program) -> FloatArray:
+    """A feasible x (n,) from which few variables still have to change sides, whatever the rows say."""
+    even = np.clip(np.full(program.size, program.total / program.size), program.lower, program.upper)
+    x = _filled(program, program.gradient(even))
+    gradient = program.linear - program.quadratic @ x
+    kernel("climb").climb(program.quadratic, gradient, program.lower, program.upper, x, _EVEN, _TRADES_PER_ASSET * program.size)
+    return x
 
 
-def _gap(weights: FloatArray, linear: FloatArray, quadratic: FloatArray, lower: FloatArray, upper: FloatArray) -> float:
-    """Frank-Wolfe gap: an upper bound on the utility that any other feasible portfolio could add; 0 only at the optimum."""
-    gradient = linear - quadratic @ weights
-    order = np.argsort(-gradient, kind="stable")
-    widths = (upper - lower)[order]
-    filled = np.concatenate([[0.0], np.cumsum(widths)[:-1]])
-    vertex = lower.copy()
-    vertex[order] += np.clip(1.0 - lower.sum() - filled, 0.0, widths)
-    return float(gradient @ (vertex - weights)) + abs(float(weights.sum()) - 1.0)
+def _filled(program: Program, appeal: FloatArray) -> FloatArray:
+    """The best x (n,) for a linear utility: the most appealing first, those of equal appeal alike."""
+    order = np.argsort(-appeal, kind="stable")
+    widths = (program.upper - program.lower)[order]
+    left = program.total - float(program.lower.sum())
+    x = program.lower.copy()
+    ranked = appeal[order]
+    starts = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1]))
+    ends = np.append(starts[1:], len(order))
+    filled = np.concatenate([[0.0], np.cumsum(widths)])
+    for begin, end in zip(starts, ends, strict=True):
+        if filled[begin] >= left:
+            break
+        share = min(1.0, (left - filled[begin]) / (filled[end] - filled[begin])) if filled[end] > filled[begin] else 0.0
+        x[order[begin:end]] += share * widths[begin:end]
+    return x

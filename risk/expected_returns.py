@@ -1,6 +1,7 @@
 """Annual expected returns by asset: from the recent past, or from the market."""
 
-import numpy as np
+import math
+
 import pandas as pd
 
 from risk.errors import BadInput
@@ -23,7 +24,7 @@ def capm(returns: pd.DataFrame, market: pd.Series, *, risk_free: float = 0.0, pe
     """Annual return that the market pays for each asset's beta, (n_assets,): rf + beta (market - rf).
 
     returns: (n_observations, n_assets) and market: (n_observations,), per period, on the same index; risk_free is annual.
-    NaN where the market is constant or has fewer than two returns. NaN in the input raises BadInput.
+    NaN where the market is constant or has fewer than two returns. NaN in the input raises BadInput, by asset.
 
     References: Sharpe (1964), Capital asset prices, Journal of Finance 19.
     """
@@ -31,6 +32,11 @@ def capm(returns: pd.DataFrame, market: pd.Series, *, risk_free: float = 0.0, pe
     if not returns.index.equals(market.index):
         raise BadInput("returns and market are indexed differently")
     market_values = vector(market, "market")
-    premium = (float(np.mean(market_values)) if len(market_values) else np.nan) * periods_per_year - risk_free
-    betas = np.array([beta(column, market_values) for column in values.T])
+    if not math.isfinite(risk_free):
+        raise BadInput(f"risk_free must be finite, not {risk_free}")
+    if math.isnan(beta(market_values, market_values)):
+        return pd.Series(math.nan, index=returns.columns)
+    centred = market_values - market_values.mean()
+    betas = centred @ (values - values.mean(axis=0)) / (centred @ centred)
+    premium = float(market_values.mean()) * periods_per_year - risk_free
     return pd.Series(risk_free + betas * premium, index=returns.columns)

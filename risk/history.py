@@ -107,9 +107,9 @@ def complete_returns(returns: FloatArray, labels: Sequence[str]) -> tuple[FloatA
     """Returns (n_sessions, n_assets) with gaps filled, and a note by asset on what was filled.
 
     A missing return becomes the mean return of the other assets on that day, never zero, so that a young asset is as risky as
-    its company; a day on which all are missing is dropped. Infinite values count as missing.
+    its company; a day on which all are missing is dropped. Infinite returns and those beyond 1000 % a day count as missing.
     """
-    missing = ~np.isfinite(returns)
+    missing = ~(np.abs(returns) <= _MAX_RETURN)
     if not missing.any():
         return returns, {}
     present = ~missing.all(axis=1)

@@ -4,68 +4,81 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.cluster.hierarchy import leaves_list, linkage
-from scipy.spatial.distance import pdist, squareform
 
-from risk.errors import BadInput
+from risk.errors import BadInput, NotPSD, NotSolved
 from risk.inputs import FloatArray, covariance_array
+from risk.kernels import kernel
+
+_BEYOND_ONE = 1e-6
 
 
 def hrp(cov: pd.DataFrame, *, correlation: pd.DataFrame | None = None, distance: Literal["paper", "correlation"] = "paper") -> pd.Series:
-    """Hierarchical risk parity: long-only weights (n_assets,), sum 1.
+    """Hierarchical risk parity: long-only weights (n_assets,), sum 1, in the order of `cov`.
 
-    Single linkage on d = sqrt((1 - rho) / 2), then recursive bisection of the leaves in halves by inverse-variance clusters.
-    distance "paper": the Euclidean distance between columns of d, as the paper's code has it; "correlation": d itself.
-    correlation: taken from `cov` unless given, on the same labels. Raises BadInput for an asset without variance, NotPSD.
+    1. Distances d_ij = sqrt((1 - rho_ij) / 2). "paper" clusters on the Euclidean distance between the columns of d, as the code in
+       the paper does; "correlation" on d itself, as its text and most libraries do.
+    2. Single linkage. Ties, and which of two joined clusters is on the left, fall as in scipy's `linkage` and `leaves_list`; the
+       leaves are not reordered.
+    3. The ordered leaves are cut in halves again and again, the first half the smaller one where they are odd. A half's variance is
+       that of its inverse-variance portfolio, and its weight the other half's share of the two (one half each when both are zero).
+
+    cov: (n_assets, n_assets), PSD, any unit: the weights do not depend on its scale. correlation: taken from `cov` unless given, on
+    the same labels in any order. Rounding is forgiven up to |rho| = 1 + 1e-6, and counts as 1. The order of the assets matters
+    in two places, as it does in scipy: of two single assets that are joined with each other the first is on the left, and among ties.
+    Raises BadInput (NaN, labels that differ, an asset without variance, a correlation whose diagonal is not 1), NotPSD (also for a
+    pair of assets whose |rho| is above 1), all with the assets' names.
 
     References: Lopez de Prado (2016), Building diversified portfolios that outperform out of sample, J. Portfolio Management 42.
     """
     values = covariance_array(cov)
+    if distance not in ("paper", "correlation"):
+        raise BadInput(f"distance is 'paper' or 'correlation', not {distance!r}")
     variance = np.diagonal(values)
     if (variance <= 0).any():
         raise BadInput(f"no variance at {[str(label) for label in cov.index[variance <= 0][:5]]}")
-    if distance not in ("paper", "correlation"):
-        raise BadInput(f"distance is 'paper' or 'correlation', not {distance!r}")
-    rho = values / np.sqrt(np.outer(variance, variance)) if correlation is None else _correlation(correlation, cov.index)
-    if len(values) == 1:
-        return pd.Series([1.0], index=cov.index)
-    return pd.Series(_bisect(values, _leaf_order(rho, distance)), index=cov.index)
+    rho = _correlations(values) if correlation is None else _given(correlation, cov.index)
+    _require_correlations(rho, cov.index)
+    weights = _weights(values, rho, distance)
+    if not (np.isfinite(weights).all() and abs(float(weights.sum()) - 1.0) <= 1e-9):
+        raise NotSolved(f"the bisection of {len(weights)} assets ended with weights that sum to {weights.sum():.6g}")
+    return pd.Series(weights, index=cov.index)
 
 
-def _correlation(correlation: pd.DataFrame, labels: pd.Index) -> FloatArray:
-    if not correlation.index.is_unique or set(correlation.index) != set(labels):
-        raise BadInput("correlation does not carry the labels of the covariance")
-    return covariance_array(correlation.loc[labels, labels])
-
-
-def _leaf_order(rho: FloatArray, distance: str) -> list[int]:
-    """The assets in the order of the tree's leaves."""
-    gaps = np.sqrt(np.clip((1.0 - rho) / 2.0, 0.0, 1.0))
-    np.fill_diagonal(gaps, 0.0)
-    condensed = pdist(gaps) if distance == "paper" else squareform(gaps, checks=False)
-    return [int(leaf) for leaf in leaves_list(linkage(condensed, method="single"))]
-
-
-def _bisect(cov: FloatArray, order: list[int]) -> FloatArray:
-    """Split the ordered assets in halves, each half getting the other's share of the two cluster variances."""
-    weights = np.ones(len(cov))
-    pending = [order]
-    while pending:
-        cluster = pending.pop()
-        if len(cluster) == 1:
-            continue
-        left, right = cluster[: len(cluster) // 2], cluster[len(cluster) // 2 :]
-        left_variance, right_variance = _cluster_variance(cov, left), _cluster_variance(cov, right)
-        total = left_variance + right_variance
-        share = 0.5 if total <= 0 else right_variance / total
-        weights[left] *= share
-        weights[right] *= 1.0 - share
-        pending += [left, right]
+def _weights(cov: FloatArray, rho: FloatArray, distance: str) -> FloatArray:
+    loops = kernel("hrp")
+    gaps = loops.correlation_distances(rho)
+    visited, steps = loops.spanning_walk(loops.column_distances(gaps) if distance == "paper" else gaps)
+    order = loops.leaves(visited, np.argsort(steps, kind="stable"))
+    # By a power of two the variances come near 1, where nothing overflows and no bit changes.
+    exponent = max(min(int(np.frexp(np.diagonal(cov).max())[1]), 1000), -1000)
+    weights: FloatArray = loops.bisect(cov * 2.0**-exponent, order)
     return weights
 
 
-def _cluster_variance(cov: FloatArray, members: list[int]) -> float:
-    block = cov[np.ix_(members, members)]
-    inverse = 1.0 / np.diagonal(block)
-    weights = inverse / inverse.sum()
-    return float(weights @ block @ weights)
+def _correlations(cov: FloatArray) -> FloatArray:
+    """Correlations (n, n) of a covariance with positive variances of any size."""
+    halved = np.frexp(np.diagonal(cov))[1] // 2
+    mantissa = np.ldexp(np.diagonal(cov), -2 * halved)
+    rho: FloatArray = kernel("hrp").correlations(cov, np.ldexp(1.0, -halved), mantissa)
+    return rho
+
+
+def _given(correlation: pd.DataFrame, labels: pd.Index) -> FloatArray:
+    """The caller's correlations in the order of `labels`."""
+    odd = sorted(map(str, correlation.index.symmetric_difference(labels)))[:5]
+    if odd or not correlation.index.is_unique:
+        raise BadInput(f"correlation does not carry the labels of the covariance, each once; differing: {odd}")
+    if not correlation.columns.equals(correlation.index):
+        raise BadInput("correlation: rows and columns must carry the same labels in the same order")
+    rho = covariance_array(correlation.loc[labels, labels])
+    off = np.abs(np.diagonal(rho) - 1.0) > _BEYOND_ONE
+    if off.any():
+        raise BadInput(f"correlation is not 1 with itself at {[str(label) for label in labels[off][:5]]}")
+    return rho
+
+
+def _require_correlations(rho: FloatArray, labels: pd.Index) -> None:
+    worst = max(float(rho.max()), -float(rho.min()))
+    if worst > 1.0 + _BEYOND_ONE:
+        first, second = divmod(int(np.abs(rho).argmax()), len(rho))
+        raise NotPSD(f"the correlation of {labels[first]} and {labels[second]} is {rho[first, second]:.6g}; see covariance.nearest_psd")

@@ -1,88 +1,168 @@
 """Caps on a portfolio: each takes weights, returns weights that only ever shrank towards zero, and says what bound.
 
 Weights are signed fractions of NAV by asset (n_assets,), of which the net over sleeves is capped; what a cap takes off is cash.
-Because every cap only shrinks, a later one never breaks an earlier one. Rows of sleeves follow by `share_out`.
+Because every cap only shrinks, a later one never breaks an earlier one. Rows of sleeves follow by `share_out`. What must hold in
+the end is written a second time, and checked, in `risk.limit_check`; how far one decision may move is in `risk.turnover`.
 """
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from risk.base import Bound
-from risk.inputs import BoolArray, FloatArray
+from risk.base import Bound, RiskLimits, Step
+from risk.inputs import BoolArray, FloatArray, require_non_negative
 from risk.var import tail_figures
 
 UNKNOWN_SECTOR = "unknown"
+PERIODS_PER_YEAR = 252
 Bounds = tuple[Bound, ...]
 Capped = tuple[FloatArray, Bounds]
 
 
-def cap_symbols(weights: FloatArray, symbols: Sequence[str], is_fund: BoolArray, *, max_symbol: float, max_fund: float) -> Capped:
-    """Hold each |weight| at or below `max_symbol`, or `max_fund` for a fund (fractions of NAV)."""
-    caps = np.where(is_fund, max_fund, max_symbol)
-    kinds: list[Literal["symbol", "fund"]] = ["fund" if fund else "symbol" for fund in is_fund]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assets:
+    """What the caps know of the assets (n_assets,), in the order of the weights. adv_usd: NaN where unknown."""
+
+    symbols: tuple[str, ...]
+    is_fund: BoolArray
+    sectors: tuple[str, ...]
+    adv_usd: FloatArray
+    nav_usd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What a portfolio could lose: one-day historical VaR and CVaR at 95 %, positive losses, and the annual volatility."""
+
+    var95: float
+    cvar95: float
+    volatility: float
+
+    def scaled(self, factor: float) -> "Figures":
+        """The figures of `factor` times the portfolio."""
+        return Figures(var95=self.var95 * factor, cvar95=self.cvar95 * factor, volatility=self.volatility * factor)
+
+
+NOTHING_HELD = Figures(var95=0.0, cvar95=0.0, volatility=0.0)
+
+
+def cap_assets(weights: FloatArray, assets: Assets, limits: RiskLimits) -> tuple[FloatArray, Bounds, tuple[Step, ...]]:
+    """The caps that need no history, from the narrowest to the widest; the steps say what was left after each."""
+    bounds: list[Bound] = []
+    steps: list[Step] = []
+    for step, cap in _CAPS:
+        weights, found = cap(weights, assets, limits)
+        bounds += found
+        steps.append(Step(step=step, gross=float(np.abs(weights).sum())))
+    return weights, tuple(bounds), tuple(steps)
+
+
+def cap_symbols(weights: FloatArray, assets: Assets, limits: RiskLimits) -> Capped:
+    """Hold each |weight| at or below `max_symbol_frac`, or `max_fund_frac` for a fund."""
+    caps = np.where(assets.is_fund, limits.max_fund_frac, limits.max_symbol_frac)
+    kinds: list[Literal["symbol", "fund"]] = ["fund" if fund else "symbol" for fund in assets.is_fund]
     capped = np.clip(weights, -caps, caps)
     return capped, tuple(
-        Bound(limit=kinds[i], subject=symbols[i], before=float(weights[i]), after=float(capped[i]))
+        Bound(limit=kinds[i], subject=assets.symbols[i], before=float(weights[i]), after=float(capped[i]))
         for i in np.flatnonzero(np.abs(weights) > caps).tolist()
     )
 
 
-def cap_participation(weights: FloatArray, symbols: Sequence[str], adv_usd: FloatArray, *, nav_usd: float, max_adv: float) -> Capped:
-    """Hold each position's value at or below the share `max_adv` of the asset's average daily volume (USD); NaN is not capped."""
-    caps = np.where(np.isnan(adv_usd), math.inf, np.maximum(adv_usd, 0.0) * max_adv / nav_usd)
+def cap_participation(weights: FloatArray, assets: Assets, limits: RiskLimits) -> Capped:
+    """Hold each position's value at or below `max_adv_frac` of the asset's average daily volume, so that it can be closed within a
+    day at that participation; an asset whose volume is unknown is not capped."""
+    known = np.maximum(assets.adv_usd, 0.0) * limits.max_adv_frac / assets.nav_usd
+    caps = np.where(np.isnan(assets.adv_usd), math.inf, known)
     capped = np.clip(weights, -caps, caps)
     return capped, tuple(
-        Bound(limit="adv", subject=symbols[i], before=float(weights[i]), after=float(capped[i]))
+        Bound(limit="adv", subject=assets.symbols[i], before=float(weights[i]), after=float(capped[i]))
         for i in np.flatnonzero(np.abs(weights) > caps).tolist()
     )
 
 
-def cap_sectors(weights: FloatArray, sectors: Sequence[str], *, max_sector: float) -> Capped:
-    """Scale each sector whose gross weight sum|w| exceeds `max_sector`; the empty sector "" (a broad fund's) is not capped.
+def cap_sectors(weights: FloatArray, assets: Assets, limits: RiskLimits) -> Capped:
+    """Scale each sector whose gross weight sum|w| exceeds `max_sector_frac`; the empty sector "" (a broad fund's) is not capped.
 
     Longs and shorts of a sector do not offset each other: a hedge within it may be imperfect.
     """
     members: dict[str, list[int]] = {}
-    for position, sector in enumerate(sectors):
+    for position, sector in enumerate(assets.sectors):
         members.setdefault(sector, []).append(position)
-    capped, bounds = weights.copy(), []
+    capped, bounds, most = weights.copy(), [], limits.max_sector_frac
     for sector in sorted(members.keys() - {""}):
         gross = float(np.abs(weights[members[sector]]).sum())
-        if gross > max_sector:
-            capped[members[sector]] *= max_sector / gross
-            bounds.append(Bound(limit="sector", subject=sector, before=gross, after=max_sector))
+        if gross > most:
+            capped[members[sector]] *= most / gross
+            bounds.append(Bound(limit="sector", subject=sector, before=gross, after=most))
     return capped, tuple(bounds)
 
 
-def cap_gross(weights: FloatArray, *, max_gross: float) -> Capped:
-    """Scale the whole portfolio where sum|w| exceeds `max_gross`."""
-    gross = float(np.abs(weights).sum())
-    if gross <= max_gross:
+def cap_gross(weights: FloatArray, assets: Assets, limits: RiskLimits) -> Capped:
+    """Scale the whole portfolio where sum|w| exceeds `max_gross_frac`."""
+    gross, most = float(np.abs(weights).sum()), limits.max_gross_frac
+    if gross <= most:
         return weights, ()
-    return weights * (max_gross / gross), (Bound(limit="gross", subject="portfolio", before=gross, after=max_gross),)
+    return weights * (most / gross), (Bound(limit="gross", subject="portfolio", before=gross, after=most),)
 
 
-def cap_tail(weights: FloatArray, returns: FloatArray, *, max_var95: float, max_cvar95: float) -> tuple[FloatArray, Bounds, float, float]:
-    """Scale the whole portfolio until its one-day historical VaR and CVaR at 95 % are at or below their caps.
+_CAPS = (("symbol", cap_symbols), ("adv", cap_participation), ("sector", cap_sectors), ("gross", cap_gross))
 
-    returns: (n_sessions, n_assets) daily, complete. Both figures scale with the weights, so one factor meets both. Gives the
-    weights, what bound, and the VaR and CVaR after. A portfolio whose tail cannot be measured, for want of a session, is sold.
+
+def figures(weights: FloatArray, history: FloatArray) -> Figures:
+    """Tail and volatility of weights (n_assets,) over daily returns (n_sessions, n_assets), complete.
+
+    NaN throughout where they cannot be measured, for want of a session or because the returns overflow; zero for no weights.
     """
     if not weights.any():
-        return weights, (), 0.0, 0.0
-    if len(returns) == 0:
-        return np.zeros_like(weights), (Bound(limit="var95", subject="portfolio", before=math.nan, after=0.0),), 0.0, 0.0
-    var95, cvar95 = tail_figures(returns @ weights, 0.95)
-    factor = min(1.0, max_var95 / var95 if var95 > max_var95 else 1.0, max_cvar95 / cvar95 if cvar95 > max_cvar95 else 1.0)
-    bounds = []
-    if var95 > max_var95:
-        bounds.append(Bound(limit="var95", subject="portfolio", before=var95, after=var95 * factor))
-    if cvar95 > max_cvar95:
-        bounds.append(Bound(limit="cvar95", subject="portfolio", before=cvar95, after=cvar95 * factor))
-    return weights * factor, tuple(bounds), var95 * factor, cvar95 * factor
+        return NOTHING_HELD
+    with np.errstate(all="ignore"):
+        combined = history @ weights
+        if len(combined) == 0 or not np.isfinite(combined).all():
+            return Figures(var95=math.nan, cvar95=math.nan, volatility=math.nan)
+        var95, cvar95 = tail_figures(combined, 0.95)
+        deviation = float(combined.std(ddof=1)) if len(combined) > 1 else math.nan
+    return Figures(var95=var95 + 0.0, cvar95=cvar95 + 0.0, volatility=deviation * math.sqrt(PERIODS_PER_YEAR))
+
+
+def cap_risk(
+    weights: FloatArray, history: FloatArray, limits: RiskLimits, drawdown_scale: float = 1.0
+) -> tuple[FloatArray, Bounds, Figures, tuple[Step, ...]]:
+    """Scale the whole portfolio to the target volatility, to the caps of VaR and CVaR, and then by `drawdown_scale`.
+
+    history: (n_sessions, n_assets) daily, complete. All figures scale with the weights. A portfolio whose figures cannot be
+    measured is sold. Gives the weights, what bound, the figures after, and what was left after each step.
+    """
+    before = figures(weights, history)
+    target = limits.target_volatility_frac
+    if not math.isfinite(before.var95 + before.cvar95) or (target > 0 and not math.isfinite(before.volatility)):
+        steps = tuple(Step(step=name, gross=0.0) for name in ("target_volatility", "tail", "drawdown"))
+        return np.zeros_like(weights), (Bound(limit="var95", subject="portfolio", before=math.nan, after=0.0),), NOTHING_HELD, steps
+    calm = _down_to(before.volatility, target) if target > 0 else 1.0
+    now = before.scaled(calm)
+    tail = min(_down_to(now.var95, limits.max_var95_frac), _down_to(now.cvar95, limits.max_cvar95_frac))
+    kept = calm * tail * drawdown_scale
+    after = now.scaled(tail * drawdown_scale) if kept > 0 else NOTHING_HELD
+    bounds = [*_scaled("target_volatility", before.volatility, calm)] if calm < 1.0 else []
+    bounds += _scaled("var95", now.var95, tail) if now.var95 > limits.max_var95_frac else []
+    bounds += _scaled("cvar95", now.cvar95, tail) if now.cvar95 > limits.max_cvar95_frac else []
+    gross = float(np.abs(weights).sum())
+    left = [gross * calm, gross * calm * tail, gross * calm * tail * drawdown_scale]
+    bounds += [Bound(limit="drawdown", subject="portfolio", before=left[1], after=left[2])] if drawdown_scale < 1.0 and gross > 0 else []
+    steps = tuple(Step(step=name, gross=value) for name, value in zip(("target_volatility", "tail", "drawdown"), left, strict=True))
+    return weights * kept, tuple(bounds), after, steps
+
+
+def drawdown_scale(drawdown_frac: float, limits: RiskLimits) -> float:
+    """How much of itself a portfolio keeps in a drawdown (a positive fraction): 1 up to `drawdown_scale_from_frac`, then linearly
+    down to `drawdown_min_scale` at `drawdown_scale_to_frac` and beyond. Raises BadInput for a negative one and for NaN."""
+    depth = require_non_negative(drawdown_frac, "drawdown_frac")
+    start, end, least = limits.drawdown_scale_from_frac, limits.drawdown_scale_to_frac, limits.drawdown_min_scale
+    if depth <= start:
+        return 1.0
+    return least if depth >= end else 1.0 - (1.0 - least) * (depth - start) / (end - start)
 
 
 def share_out(rows: FloatArray, before: FloatArray, after: FloatArray) -> FloatArray:
@@ -90,3 +170,12 @@ def share_out(rows: FloatArray, before: FloatArray, after: FloatArray) -> FloatA
     factors = np.divide(after, before, out=np.ones_like(before), where=before != 0)
     shared: FloatArray = rows * factors
     return shared
+
+
+def _down_to(value: float, cap: float) -> float:
+    """The factor that brings a figure to its cap; 1 where it is within."""
+    return cap / value if value > cap else 1.0
+
+
+def _scaled(limit: Literal["target_volatility", "var95", "cvar95"], value: float, factor: float) -> Sequence[Bound]:
+    return [Bound(limit=limit, subject="portfolio", before=value, after=value * factor)]

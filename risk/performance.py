@@ -1,7 +1,8 @@
 """What a return series was worth: ratios, drawdown and its relation to a benchmark.
 
 Every function takes simple returns per period; NaN or infinite values raise BadInput; what is undefined is NaN (a ratio of
-fewer than two returns, a constant series). Standard deviations use ddof = 1.
+fewer than two returns, a constant series). Standard deviations use ddof = 1. A series is constant when its standard deviation is
+below 1e-9 of its largest value: steady growth of a price leaves that much rounding in its returns.
 """
 
 import math
@@ -12,13 +13,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from risk.errors import BadInput
-from risk.inputs import CONSTANT_TOLERANCE, FloatArray, is_constant, vector, vector_pair
+from risk.inputs import FloatArray, vector, vector_pair
 
 Returns = pd.Series | npt.ArrayLike
+_ROUNDING = 1e-9
 
 
 def sharpe_ratio(returns: Returns, *, periods_per_year: float = 252) -> float:
-    """Annual mean over standard deviation, without a risk-free rate.
+    """Annual mean over standard deviation, E[r] / sd[r] sqrt(periods), without a risk-free rate.
+
+    returns: (n_observations,). NaN for a constant series or fewer than two returns.
 
     References: Sharpe (1994), The Sharpe ratio, Journal of Portfolio Management 21.
     """
@@ -27,10 +31,12 @@ def sharpe_ratio(returns: Returns, *, periods_per_year: float = 252) -> float:
 
 
 def sortino_ratio(returns: Returns, *, periods_per_year: float = 252, kind: Literal["loss_std", "downside"] = "loss_std") -> float:
-    """Annual mean over downside risk.
+    """Annual mean over downside risk, E[r] / risk sqrt(periods).
 
+    returns: (n_observations,).
     kind "loss_std": the standard deviation of the negative returns about their own mean (NaN below two of them).
     kind "downside": the root mean square of min(r, 0) over all returns, the textbook one (NaN without a loss).
+    Raises BadInput for another kind.
 
     References: Sortino & van der Meer (1991), Downside risk, Journal of Portfolio Management 17.
     """
@@ -45,7 +51,12 @@ def sortino_ratio(returns: Returns, *, periods_per_year: float = 252, kind: Lite
 
 
 def max_drawdown(returns: Returns) -> float:
-    """Worst loss from a previous peak of compounded wealth, a signed return <= 0; wealth starts at 1 before the first return."""
+    """Worst loss from a previous peak of compounded wealth, a signed return <= 0; wealth starts at 1 before the first return.
+
+    returns: (n_observations,). NaN for none; 0 when wealth never fell.
+
+    References: Magdon-Ismail & Atiya (2004), Maximum drawdown, Risk 17.
+    """
     values = vector(returns, "returns")
     if len(values) == 0:
         return math.nan
@@ -53,8 +64,11 @@ def max_drawdown(returns: Returns) -> float:
     return float((wealth / np.maximum.accumulate(wealth) - 1.0).min())
 
 
-def rolling_sharpe(returns: pd.Series, window: int = 60, *, periods_per_year: float = 252) -> pd.Series:
-    """Annual Sharpe ratio of the `window` returns up to each one, on the index of `returns`; NaN while incomplete or constant."""
+def rolling_sharpe(returns: Returns, window: int = 60, *, periods_per_year: float = 252) -> pd.Series:
+    """Annual Sharpe ratio of the `window` returns up to each one, on the index of `returns`; NaN while incomplete or constant.
+
+    Raises BadInput for a window below two.
+    """
     if window < 2:
         raise BadInput(f"window must be at least 2, not {window}")
     values = vector(returns, "returns")
@@ -62,19 +76,27 @@ def rolling_sharpe(returns: pd.Series, window: int = 60, *, periods_per_year: fl
     if len(values) >= window:
         windows = np.lib.stride_tricks.sliding_window_view(values, window)
         deviations = windows.std(axis=1, ddof=1)
-        moving = deviations > CONSTANT_TOLERANCE * np.abs(windows).max(axis=1)
+        moving = deviations > _ROUNDING * np.abs(windows).max(axis=1)
         np.divide(windows.mean(axis=1), deviations, out=ratios[window - 1 :], where=moving)
-    return pd.Series(ratios * math.sqrt(periods_per_year), index=returns.index)
+    return pd.Series(ratios * math.sqrt(periods_per_year), index=returns.index if isinstance(returns, pd.Series) else None)
 
 
 def herfindahl(weights: Returns) -> float:
-    """Concentration: the sum of squared weights, 1/n for n equal ones and 1 for a single one."""
+    """Concentration: the sum of squared weights (n_assets,), 1/n for n equal ones and 1 for a single one; they are not rescaled.
+
+    References: Hirschman (1964), The paternity of an index, American Economic Review 54.
+    """
     values = vector(weights, "weights")
     return float(values @ values)
 
 
 def beta(returns: Returns, benchmark: Returns) -> float:
-    """Slope of returns on the benchmark: covariance over variance; NaN for a constant benchmark."""
+    """Slope of returns on the benchmark, cov(r, b) / var(b), both (n_observations,) and on the same days.
+
+    NaN for a constant benchmark or fewer than two returns; series of different days or lengths raise BadInput.
+
+    References: Sharpe (1964), Capital asset prices, Journal of Finance 19.
+    """
     values, reference = vector_pair(returns, benchmark, ("returns", "benchmark"))
     if math.isnan(_deviation(reference)):
         return math.nan
@@ -83,32 +105,45 @@ def beta(returns: Returns, benchmark: Returns) -> float:
 
 
 def alpha(returns: Returns, benchmark: Returns, *, periods_per_year: float = 252) -> float:
-    """Annual arithmetic return that beta does not explain: (mean r - beta mean b) times the periods."""
+    """Annual arithmetic return that beta does not explain, (E[r] - beta E[b]) periods; undefined and refused as beta.
+
+    References: Jensen (1968), The performance of mutual funds, Journal of Finance 23.
+    """
     values, reference = vector_pair(returns, benchmark, ("returns", "benchmark"))
     slope = beta(values, reference)
     return math.nan if math.isnan(slope) else float(values.mean() - slope * reference.mean()) * periods_per_year
 
 
 def tracking_error(returns: Returns, benchmark: Returns, *, periods_per_year: float = 252) -> float:
-    """Annual standard deviation of the active return; 0 for a constant active return, NaN below two returns."""
-    active = _active(returns, benchmark)
-    if len(active) < 2:
-        return math.nan
-    return 0.0 if math.isnan(_deviation(active)) else _deviation(active) * math.sqrt(periods_per_year)
+    """Annual standard deviation of the active return, sd[r - b] sqrt(periods).
+
+    0 for a constant active return, NaN below two returns; series of different days or lengths raise BadInput.
+
+    References: Grinold & Kahn (2000), Active Portfolio Management.
+    """
+    _, deviation = _active(returns, benchmark)
+    return deviation * math.sqrt(periods_per_year)
 
 
 def information_ratio(returns: Returns, benchmark: Returns, *, periods_per_year: float = 252) -> float:
-    """Annual active return over tracking error; NaN where the active return is constant."""
-    active = _active(returns, benchmark)
-    return _ratio(active, _deviation(active)) * math.sqrt(periods_per_year)
+    """Annual active return over tracking error, E[r - b] / sd[r - b] sqrt(periods); NaN where the active return is constant.
+
+    References: Grinold & Kahn (2000), Active Portfolio Management.
+    """
+    active, deviation = _active(returns, benchmark)
+    return _ratio(active, deviation) * math.sqrt(periods_per_year)
 
 
-def _active(returns: Returns, benchmark: Returns) -> FloatArray:
+def _active(returns: Returns, benchmark: Returns) -> tuple[FloatArray, float]:
+    """Active returns and their standard deviation: 0 when they are constant, NaN below two."""
     values, reference = vector_pair(returns, benchmark, ("returns", "benchmark"))
     active: FloatArray = values - reference
-    # Differences of equal series carry the rounding of the series, not of themselves.
-    active[np.abs(active) <= CONSTANT_TOLERANCE * np.maximum(np.abs(values), np.abs(reference))] = 0.0
-    return active
+    if len(active) < 2:
+        return active, math.nan
+    # A difference carries the rounding of what it was taken from, not of itself.
+    largest = max(float(np.abs(values).max()), float(np.abs(reference).max()))
+    deviation = float(active.std(ddof=1))
+    return active, deviation if deviation > _ROUNDING * largest else 0.0
 
 
 def _deviation(values: FloatArray) -> float:
@@ -116,7 +151,7 @@ def _deviation(values: FloatArray) -> float:
     if len(values) < 2:
         return math.nan
     sd = float(values.std(ddof=1))
-    return math.nan if is_constant(values, sd) else sd
+    return sd if sd > _ROUNDING * float(np.abs(values).max()) else math.nan
 
 
 def _ratio(values: FloatArray, risk: float) -> float:

@@ -3,15 +3,19 @@
 Results are signed returns of the portfolio (VaR and CVaR positive losses); what the weights leave of 1 is cash at zero return.
 """
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from risk.errors import BadInput
-from risk.inputs import FloatArray, aligned, covariance_array, require_finite, vector
-from risk.performance import max_drawdown
+from risk.inputs import FloatArray, aligned, covariance_view, numbers, require_finite, vector
 from risk.var import tail_figures
+
+_SLACK = pd.Timedelta(days=7)
+"""How far a window may begin before the first close or end after the last: holidays, not missing history."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,56 +38,95 @@ class MonteCarlo:
 def historical(weights: pd.Series, prices: pd.DataFrame, start: str | pd.Timestamp, end: str | pd.Timestamp) -> HistoricalStress:
     """Buy and hold `weights` from the close of `start` to the close of `end`, both included.
 
-    weights: signed fractions by symbol, at the first close. prices: (n_sessions, n_symbols) adjusted closes on a sorted index;
-    a day that is no session starts at the next and ends at the last one before. Raises BadInput for a symbol without prices all
-    through the window, or a window of fewer than two closes.
+    weights: signed fractions by symbol, at the first close; what is short gains when its price falls. prices: (n_sessions,
+    n_symbols) adjusted closes on a sorted index; a day that is no session starts at the next and ends at the last one before.
+    Raises BadInput for a symbol without a price all through the window or with one that is not positive at its start, for a
+    window of fewer than two closes, and for one of which the prices cover only a part: their first or last close lies more
+    than a week inside it.
     """
-    absent = weights.index.difference(prices.columns)
-    if len(absent) or not weights.index.is_unique:
-        raise BadInput(f"no prices for {sorted(map(str, absent))[:5]}, or a symbol twice")
-    if not prices.index.is_monotonic_increasing:
-        raise BadInput("prices are not in order of time")
-    window = prices.loc[start:end, list(weights.index)]
-    if len(window) < 2:
-        raise BadInput(f"{len(window)} closes between {start} and {end}, two needed")
-    closes = window.to_numpy(dtype=np.float64)
+    held = _by_symbol(weights, prices.columns, "price")
+    window = _window(prices, start, end)[list(weights.index)]
+    closes = numbers(window, "prices")
     require_finite(closes, weights.index, "prices")
-    growth = closes / closes[0] - 1.0
-    wealth = 1.0 + growth @ vector(weights, "weights")
+    sick = weights.index[(closes[0] <= 0) | (closes < 0).any(axis=0)]
+    if len(sick):
+        raise BadInput(f"prices are not positive at {[str(symbol) for symbol in sick[:5]]}")
+    with np.errstate(over="ignore", invalid="ignore"):
+        growth = closes / closes[0] - 1.0
+        wealth = 1.0 + growth @ held
+    if not np.isfinite(wealth).all():
+        raise BadInput(f"the portfolio's wealth between {start} and {end} is beyond the largest float")
     return HistoricalStress(
         portfolio_return=float(wealth[-1] - 1.0),
-        max_drawdown=max_drawdown(np.diff(wealth) / wealth[:-1]),
+        max_drawdown=float((wealth / np.maximum.accumulate(wealth) - 1.0).min()),
         asset_returns=pd.Series(growth[-1], index=weights.index),
     )
 
 
-def factor_shock(weights: pd.Series, betas: pd.Series | pd.DataFrame, shock: float | pd.Series) -> float:
+def factor_shock(weights: pd.Series, betas: pd.Series | pd.DataFrame, shock: float | pd.Series | Mapping[str, float]) -> float:
     """Return of the portfolio when factors move by `shock`, through the assets' betas: w' B s.
 
-    betas: Series by symbol with one shock, or DataFrame (n_assets, n_factors) with a Series of shocks by factor; a symbol with a
-    weight needs betas. Raises BadInput.
+    betas: Series by symbol with one shock, or DataFrame (n_assets, n_factors) with shocks by factor, each named; a
+    symbol with a weight needs betas. Raises BadInput for what is missing, twice, NaN or infinite, by symbol or factor.
     """
     table = betas.to_frame(name="factor") if isinstance(betas, pd.Series) else betas
-    moves = shock if isinstance(shock, pd.Series) else pd.Series(float(shock), index=table.columns[:1])
-    absent = weights.index.difference(table.index)
-    if len(absent) or not table.index.is_unique:
-        raise BadInput(f"no beta for {sorted(map(str, absent))[:5]}, or one twice")
-    loadings = table.loc[weights.index].to_numpy(dtype=np.float64)
+    shock = pd.Series(dict(shock)) if isinstance(shock, Mapping) else shock
+    if isinstance(shock, pd.Series):
+        moves = pd.Series(shock.to_numpy(), index=table.columns) if isinstance(betas, pd.Series) and len(shock) == 1 else shock
+    else:
+        moves = pd.Series(float(shock), index=table.columns[:1])
+    held = _by_symbol(weights, table.index, "beta")
+    loadings = numbers(table.loc[weights.index], "betas")
     require_finite(loadings.T, weights.index, "betas")
-    return float(vector(weights, "weights") @ loadings @ aligned(moves, table.columns, "shock"))
+    return float(held @ loadings @ aligned(moves, table.columns, "shock"))
 
 
 def monte_carlo(weights: pd.Series, mu: pd.Series, cov: pd.DataFrame, *, n: int, seed: int, alpha: float) -> MonteCarlo:
     """Historical VaR and CVaR of `n` simulated normal returns of the portfolio, in the period of mu and cov.
 
     The draws are of the portfolio's own return, N(w'mu, w'Sigma w): for fixed weights that is the law which joint draws of the
-    assets would have. The same seed gives the same result. Raises BadInput, NotPSD.
+    assets would have. The same seed gives the same result. Raises BadInput for labels that differ, NaN, n below 1, a negative
+    seed and moments beyond the largest float, NotPSD for the covariance.
     """
-    values = covariance_array(cov)
+    values = covariance_view(cov)
     held, means = aligned(weights, cov.index, "weights"), aligned(mu, cov.index, "mu")
-    if n < 1:
-        raise BadInput(f"n must be at least 1, not {n}")
-    sd = float(np.sqrt(max(float(held @ values @ held), 0.0)))
-    draws: FloatArray = float(held @ means) + sd * np.random.default_rng(seed).standard_normal(n)
+    if n < 1 or seed < 0:
+        raise BadInput(f"n must be at least 1, and the seed not negative: not {n} and {seed}")
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, variance = float(held @ means), float(held @ values @ held)
+    if not (math.isfinite(mean) and math.isfinite(variance)):
+        raise BadInput(f"the portfolio's mean {mean} or variance {variance} is beyond the largest float")
+    draws: FloatArray = np.random.default_rng(seed).standard_normal(n)
+    draws *= math.sqrt(max(variance, 0.0))
+    draws += mean
     loss, shortfall = tail_figures(draws, alpha)
     return MonteCarlo(var=loss, cvar=shortfall)
+
+
+def _by_symbol(weights: pd.Series, known: pd.Index, what: str) -> FloatArray:
+    """Weights (n_assets,), finite, of distinct symbols that are each once among the known."""
+    absent = weights.index.difference(known)
+    if len(absent):
+        raise BadInput(f"no {what} for {sorted(map(str, absent))[:5]}")
+    repeated = weights.index.append(known[known.isin(weights.index)]).value_counts()
+    if not (repeated == 2).all():
+        raise BadInput(f"a weight or {what} is given twice for {sorted(map(str, repeated.index[repeated != 2]))[:5]}")
+    return vector(weights, "weights")
+
+
+def _window(prices: pd.DataFrame, start: str | pd.Timestamp, end: str | pd.Timestamp) -> pd.DataFrame:
+    """The closes of a window that the prices cover."""
+    if not (prices.index.is_monotonic_increasing and prices.index.is_unique):
+        raise BadInput("prices are not in order of time, one row for each session")
+    try:
+        window = prices.loc[start:end]
+    except (TypeError, ValueError, KeyError) as error:
+        raise BadInput(f"prices by {prices.index.dtype} have no window from {start!r} to {end!r}: {error}") from error
+    if len(window) < 2:
+        raise BadInput(f"{len(window)} closes between {start} and {end}, two needed")
+    if isinstance(prices.index, pd.DatetimeIndex):
+        first, last = (pd.Timestamp(day).tz_localize(None) for day in (start, end))
+        days = prices.index.tz_localize(None)
+        if first + _SLACK < days[0] or days[-1] + _SLACK < last:
+            raise BadInput(f"prices from {days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d} do not cover {start} to {end}")
+    return window

@@ -31,15 +31,17 @@ def deflated_sharpe_ratio(sharpe: float, n: int, skew: float, kurtosis: float, *
     """Probability that the true Sharpe ratio exceeds what the best of `n_trials` worthless strategies would show.
 
     sharpe and sharpe_variance (of the trials' Sharpe ratios) are per period; n_trials counts every trial made, not those kept,
-    and one trial has the benchmark 0. Raises BadInput for fewer than one trial or a negative variance.
+    and one trial has the benchmark 0, whatever the variance. Raises BadInput for fewer than one trial or, of several, a negative or
+    infinite variance.
 
     References: Bailey & Lopez de Prado (2014), The deflated Sharpe ratio, Journal of Portfolio Management 40.
     """
-    if n_trials < 1 or not sharpe_variance >= 0:
+    if not n_trials >= 1 or (n_trials > 1 and not 0 <= sharpe_variance < math.inf):
         raise BadInput(f"{n_trials} trials with a Sharpe variance of {sharpe_variance}")
     benchmark = 0.0
     if n_trials > 1:
-        highest, spread = _NORMAL.inv_cdf(1.0 - 1.0 / n_trials), _NORMAL.inv_cdf(1.0 - 1.0 / (n_trials * math.e))
+        # Upper quantiles by symmetry: 1 - 1/N loses its digits, and at last itself, for many trials.
+        highest, spread = -_NORMAL.inv_cdf(1.0 / n_trials), -_NORMAL.inv_cdf(1.0 / (n_trials * math.e))
         benchmark = math.sqrt(sharpe_variance) * ((1.0 - np.euler_gamma) * highest + np.euler_gamma * spread)
     return probabilistic_sharpe_ratio(sharpe, n, skew, kurtosis, benchmark)
 
@@ -86,8 +88,7 @@ def _pairs(signal: pd.Series | npt.ArrayLike, label: pd.Series | npt.ArrayLike) 
         if not (signal.index.is_unique and label.index.is_unique):
             raise BadInput("signal and label are indexed differently and name something twice")
         label = label.reindex(signal.index)
-    first: FloatArray = np.asarray(signal, dtype=np.float64)
-    second: FloatArray = np.asarray(label, dtype=np.float64)
+    first, second = _numbers(signal, "signal"), _numbers(label, "label")
     if first.shape != second.shape or first.ndim != 1:
         raise BadInput(f"signal {first.shape} and label {second.shape} are not two series of the same length")
     if np.isinf(first).any() or np.isinf(second).any():
@@ -96,12 +97,29 @@ def _pairs(signal: pd.Series | npt.ArrayLike, label: pd.Series | npt.ArrayLike) 
     return first[known], second[known]
 
 
+def _numbers(values: pd.Series | npt.ArrayLike, name: str) -> FloatArray:
+    """A float64 array in which NaN may stand for what is not known."""
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{name} holds something that is no number: {error}") from error
+
+
 def _ranks(values: FloatArray) -> FloatArray:
     return np.asarray(pd.Series(values).rank(), dtype=np.float64)
 
 
 def _correlation(first: FloatArray, second: FloatArray) -> float:
-    if len(first) < 3 or is_constant(first, float(first.std())) or is_constant(second, float(second.std())):
+    if len(first) < 3:
+        return math.nan
+    first, second = _scaled(first), _scaled(second)
+    if is_constant(first, float(first.std())) or is_constant(second, float(second.std())):
         return math.nan
     left, right = first - first.mean(), second - second.mean()
     return float(np.clip(left @ right / math.sqrt(float(left @ left) * float(right @ right)), -1.0, 1.0))
+
+
+def _scaled(values: FloatArray) -> FloatArray:
+    """Values whose largest is 1 in size, so that squares neither overflow nor vanish."""
+    largest = float(np.abs(values).max())
+    return values / largest if largest > 0 else values

@@ -56,16 +56,27 @@ def tail_figures(returns: FloatArray, alpha: float) -> tuple[float, float]:
 
 
 def parametric_var(mean: float, sd: float, alpha: float, *, horizon: float = 1) -> float:
-    """Normal VaR over `horizon` periods: the mean scales with h, the standard deviation with sqrt(h)."""
-    z = _NORMAL.inv_cdf(1.0 - require_confidence(alpha))
-    return -horizon * mean + z * math.sqrt(horizon) * require_non_negative(sd, "sd")
+    """Normal VaR over `horizon` periods: z(alpha) sd sqrt(h) - mean h, for a mean and a standard deviation per period.
+
+    Raises BadInput for a mean that is not finite, or a negative sd or horizon.
+    """
+    drift, spread = _scaled(mean, sd, horizon)
+    return _NORMAL.inv_cdf(1.0 - require_confidence(alpha)) * spread - drift
 
 
 def parametric_cvar(mean: float, sd: float, alpha: float, *, horizon: float = 1) -> float:
-    """Normal expected shortfall over `horizon` periods: sd times phi(z) / (1 - alpha), less the mean."""
+    """Normal expected shortfall over `horizon` periods: phi(z(alpha)) / (1 - alpha) sd sqrt(h) - mean h; errors as parametric_var."""
+    drift, spread = _scaled(mean, sd, horizon)
     tail = require_confidence(alpha)
-    density = _NORMAL.pdf(_NORMAL.inv_cdf(1.0 - tail))
-    return -horizon * mean + density / tail * math.sqrt(horizon) * require_non_negative(sd, "sd")
+    return _NORMAL.pdf(_NORMAL.inv_cdf(1.0 - tail)) / tail * spread - drift
+
+
+def _scaled(mean: float, sd: float, horizon: float) -> tuple[float, float]:
+    """Mean and standard deviation over `horizon` independent periods."""
+    if not math.isfinite(mean):
+        raise BadInput(f"mean must be finite, not {mean}")
+    periods = require_non_negative(horizon, "horizon")
+    return periods * mean, math.sqrt(periods) * require_non_negative(sd, "sd")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +111,7 @@ def christoffersen(hits: Sequence[bool] | pd.Series | npt.ArrayLike, alpha: floa
     References: Christoffersen (1998), Evaluating interval forecasts, International Economic Review 39.
     """
     tail = require_confidence(alpha)
-    values = vector(np.asarray(hits, dtype=np.float64), "hits")
+    values = vector(hits, "hits")
     if not np.isin(values, (0.0, 1.0)).all():
         raise BadInput("hits must be true or false")
     if len(values) < 2:

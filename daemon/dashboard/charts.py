@@ -1,4 +1,4 @@
-"""Line, area and bar charts as inline SVG: no script, no style attributes, text of constant size at any width.
+"""Line, area, bar and tail charts as inline SVG: no script, no style attributes, text of constant size at any width.
 
 The outer `svg` is as wide as its place and places text by percentages; the shapes sit in a nested `svg` that is stretched. Hovering a
 strip shows a cursor and the values at that session. Colours come from the classes `c0`, `c1`, ... of the page's style sheet.
@@ -96,6 +96,41 @@ def bar_chart(dates: Sequence[date], one: Series, show: Format, *, label: str, h
     return _frame(label, height, dates, x, scale, show, shapes, [one])
 
 
+def tail_chart(dates: Sequence[date], returns: Floats, var: Floats, show: Format, *, label: str, height: int = 220) -> Markup:
+    """Returns as stems from zero above the line of -`var`, by session; a return below that line is an exception: drawn bad, with a dot.
+
+    Both arrays are (n_sessions,), NaN where unknown; `var` is a positive loss.
+    """
+    known = np.concatenate([returns[np.isfinite(returns)], -var[np.isfinite(var)]])
+    if len(dates) < 2 or not known.size:
+        return _nothing(label)
+    scale = _scale(float(known.min()), float(known.max()), height, log=False, zero=True)
+    width = _WIDTH / len(dates)
+    x: Floats = (np.arange(len(dates), dtype=np.float64) + 0.5) * width
+    beyond = np.nan_to_num(returns) < -np.nan_to_num(var, nan=math.inf)
+    normal, worse = np.where(beyond, math.nan, returns), np.where(beyond, returns, math.nan)
+    floor = Series(name="-VaR", values=-var, css="c0")
+    shapes = [
+        _stems(x, normal, scale, "c1", max(0.66 * width, 1.0)),
+        _stems(x, worse, scale, "bad", max(0.66 * width, 1.0)),
+        _curve(x, floor, scale),
+    ]
+    dots = [
+        f'<circle class="dot bad" cx="{at / 10:.2f}%" cy="{_TOP + scale.y(value):.1f}" r="3"/>'
+        for at, value in zip(x[beyond].tolist(), returns[beyond].tolist(), strict=True)
+    ]
+    told = [Series(name="return", values=normal, css="c1"), Series(name="exception", values=worse, css="bad"), floor]
+    return _frame(label, height, dates, x, scale, show, shapes, told, marks=dots)
+
+
+def _stems(x: Floats, values: Floats, scale: Scale, css: str, width: float) -> str:
+    """Upright strokes from zero; their width is stretched with the plot, so that any number of them fills the same share of it."""
+    zero = scale.y(0.0)
+    known = np.flatnonzero(np.isfinite(values))
+    strokes = (f"M{at:.1f},{zero:.1f}V{scale.y(value):.1f}" for at, value in zip(x[known].tolist(), values[known].tolist(), strict=True))
+    return f'<path class="stem {css}" stroke-width="{width:.2f}" d="{"".join(strokes)}"/>' if known.size else ""
+
+
 def _nothing(label: str) -> Markup:
     return Markup('<p class="empty">{}: nothing to draw yet.</p>').format(label)
 
@@ -174,7 +209,15 @@ def _extremes(values: Floats) -> npt.NDArray[np.intp]:
 
 
 def _frame(
-    label: str, height: int, dates: Sequence[date], x: Floats, scale: Scale, show: Format, shapes: Sequence[str], series: Sequence[Series]
+    label: str,
+    height: int,
+    dates: Sequence[date],
+    x: Floats,
+    scale: Scale,
+    show: Format,
+    shapes: Sequence[str],
+    series: Sequence[Series],
+    marks: Sequence[str] = (),
 ) -> Markup:
     spots = [(tick, scale.y(tick)) for tick in scale.ticks]
     grid = [f'<line class="{"grid" if tick else "zero"}" x1="0" x2="1000" y1="{y:.1f}" y2="{y:.1f}"/>' for tick, y in spots]
@@ -185,6 +228,7 @@ def _frame(
         *grid,
         *shapes,
         "</svg>",
+        *marks,
         *(f'<text class="yl" x="{-gutter}" y="{_TOP + y + 4:.1f}">{escape(show(tick))}</text>' for tick, y in spots),
         *_time_labels(dates, x, height),
         *_strips(dates, x, series, show, height),

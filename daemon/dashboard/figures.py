@@ -29,3 +29,8 @@ def signed(value: float | None, decimals: int = 2) -> str:
     """A fraction in per cent with its sign: 0.0031 is +0.31%."""
     text = percent(value, decimals)
     return f"+{text}" if value is not None and value > 0 and any(digit in text for digit in "123456789") else text
+
+
+def chance(value: float | None) -> str:
+    """A p-value: 0.032; below a thousandth only that it is."""
+    return "< 0.001" if value is not None and 0 <= value < 0.001 else number(value, 3)

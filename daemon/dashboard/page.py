@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
 from daemon.dashboard.charts import Series, line_chart
-from daemon.dashboard.figures import money, number, percent, signed
+from daemon.dashboard.figures import chance, money, number, percent, signed
+from daemon.dashboard.risk_view import KINDS, alarm_sentence, effect, is_sure, limit_grade, limit_name, risk_view, scenario_name
 from daemon.dashboard.snapshot import Snapshot
 
 REFRESH_S: Final = 5
@@ -39,6 +40,7 @@ def render(snapshot: Snapshot) -> str:
         verdict=verdict(snapshot),
         chart=_nav_chart(snapshot),
         chart_has_benchmark=any(level is not None for _, _, level in snapshot.nav_history),
+        risk=risk_view(snapshot.risk),
     )
 
 
@@ -55,6 +57,8 @@ def verdict(snapshot: Snapshot) -> tuple[str, str]:
         return "warn", "Starting"
     if failed:
         return "warn", f"Failed at the last run: {', '.join(failed)}"
+    if alarm := alarm_sentence(snapshot.risk.watch):
+        return "warn", alarm
     if stale:
         return "warn", f"Late data: {', '.join(stale)}"
     return "good", "All is well"
@@ -96,10 +100,19 @@ def _ago(value: datetime | None, at: datetime) -> str:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        # Read once, at start: an upgrade must not put new parts under the code that runs.
+        loader=DictLoader({path.name: path.read_text("utf-8") for path in (_HERE / "templates").glob("*.html")}),
+        autoescape=True,
+        auto_reload=False,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.filters.update(money=money, number=number, percent=percent, signed=signed, instant=_instant, day=_day, ago=_ago)
+    environment.filters.update(money=money, number=number, percent=percent, signed=signed, chance=chance)
+    environment.filters.update(instant=_instant, day=_day, ago=_ago, effect=effect, limit_name=limit_name, limit_grade=limit_grade)
+    environment.filters.update(scenario_name=scenario_name, is_sure=is_sure)
     environment.globals.update(outcome_class=lambda name: _OUTCOMES.get(name, ""), status_class=lambda name: _STATUSES.get(name, ""))
+    environment.globals["kinds"] = KINDS
     return environment
 
 

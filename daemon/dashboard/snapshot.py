@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from datetime import date, datetime
 from typing import Any, Literal, TypedDict
+
+from daemon.dashboard.risk_state import RiskState
 
 
 class SleeveRow(TypedDict):
@@ -106,6 +108,7 @@ class Snapshot:
     datasets: Sequence[DatasetRow] = ()
     jobs: Sequence[JobRow] = ()
     components: Mapping[str, tuple[bool, str]] = field(default_factory=dict)
+    risk: RiskState = field(default_factory=RiskState)
 
 
 def as_json(snapshot: Snapshot) -> dict[str, Any]:
@@ -113,6 +116,25 @@ def as_json(snapshot: Snapshot) -> dict[str, Any]:
     plain = {name: _plain(value) for name, value in asdict(snapshot).items()}
     plain["components"] = {name: {"up": up, "detail": detail} for name, (up, detail) in snapshot.components.items()}
     return plain
+
+
+def risk_json(snapshot: Snapshot) -> dict[str, Any]:
+    """The newest risk watch, the forecast in force and the use of each limit; null where nothing is known yet."""
+    state = snapshot.risk
+    return {**_headed(snapshot), **_plain({name: _fields(getattr(state, name)) for name in ("watch", "watched_at", "forecast", "limits")})}
+
+
+def allocation_json(snapshot: Snapshot) -> dict[str, Any]:
+    """How the newest allocation divided the account and why; `allocation` is null before the first."""
+    return {**_headed(snapshot), "allocation": _plain(snapshot.risk.allocation)}
+
+
+def _headed(snapshot: Snapshot) -> dict[str, Any]:
+    return {"at": snapshot.at.isoformat(), "sandbox": snapshot.sandbox}
+
+
+def _fields(value: Any) -> Any:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
 def _plain(value: Any) -> Any:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from daemon.artefacts import Artefact, Artefacts
 from daemon.calendar import Calendar
 from daemon.clock import NEW_YORK
 from daemon.store.actions import effective
@@ -44,8 +45,17 @@ class Action:
 class Archive:
     """Every dataset's versions in memory, for views at any instant. Not thread-safe: one owner at a time."""
 
-    def __init__(self, lake: Lake, datasets: Iterable[Dataset], calendar: Calendar, *, known_until: datetime | None = None) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        datasets: Iterable[Dataset],
+        calendar: Calendar,
+        *,
+        known_until: datetime | None = None,
+        artefacts: Artefacts | None = None,
+    ) -> None:
         self._lake = lake
+        self.artefacts = artefacts or Artefacts()
         self._datasets = {d.name: d for d in datasets}
         self._until_us = NEVER if known_until is None else micros(known_until)
         self.calendar = calendar
@@ -309,8 +319,13 @@ class View:
         return self._archive.sectors_at(table, self._at_us).copy()
 
     def artifact(self, name: str) -> Any:
-        """Trained artefacts are not part of this archive."""
-        return None
+        """The newest trained artefact known at asof: its identity and its params as plain values; None when there is none."""
+        found = self.newest_artefact(name)
+        return None if found is None else found.as_plain()
+
+    def newest_artefact(self, name: str) -> Artefact | None:
+        """The same as it is recorded."""
+        return self._archive.artefacts.newest(name, self.asof)
 
     def previous_targets(self) -> pd.Series:
         """The sleeve's last weights."""

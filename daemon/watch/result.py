@@ -1,5 +1,6 @@
 """What the daily risk watch found: plain values, stored as JSON, shown by the command line, the report and the dashboard."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -137,7 +138,7 @@ class RiskWatch:
     """Part of the watch -> why it could not be made today."""
 
     def as_json(self) -> dict[str, Any]:
-        """Plain JSON values, dates as ISO strings."""
+        """Plain JSON values, dates as ISO strings; NaN and infinities, which JSON has not, are null."""
         return _plain(asdict(self))  # type: ignore[no-any-return]
 
 
@@ -146,4 +147,6 @@ def _plain(value: Any) -> Any:
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
     return value.isoformat() if isinstance(value, date) else value

@@ -8,8 +8,8 @@ import numba
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def compiled(signature: str | list[str] | None = None) -> Callable[[Function], Function]:
-    """Decorator: machine code for `signature` (numba's notation), e.g. "float64(float64[::1], float64[:, ::1])".
+def compiled(signature: Any = None) -> Callable[[Function], Function]:
+    """Decorator: machine code for `signature`, as numba writes it, e.g. "float64(float64[::1], float64[:, ::1])", or in its types.
 
     Without a signature the function is compiled for its first caller, as small functions that other kernels call are. Where no
     directory can be written for the cache (NUMBA_CACHE_DIR, `__pycache__`, the user's cache), it is compiled anew in each process.
@@ -18,10 +18,10 @@ def compiled(signature: str | list[str] | None = None) -> Callable[[Function], F
 
     def decorate(function: Function) -> Function:
         try:
-            return numba.njit(signature, cache=True, nogil=True)(function)  # type: ignore[return-value]
+            return numba.njit(signature, cache=True, nogil=True)(function)  # type: ignore[no-any-return]
         except RuntimeError as error:
             if "cannot cache" not in str(error):
                 raise
-            return numba.njit(signature, nogil=True)(function)  # type: ignore[return-value]
+            return numba.njit(signature, nogil=True)(function)  # type: ignore[no-any-return]
 
     return decorate

@@ -143,6 +143,10 @@ SELECT cycle_id, session, at, input, allocation, decision_hash, applied_at FROM 
 -- name: cycle_last
 SELECT cycle_id, session, at, input, allocation, decision_hash, applied_at FROM cycles ORDER BY session DESC LIMIT 1
 
+-- name: allocation_newest
+SELECT cycle_id, session, at, input, allocation FROM cycles
+WHERE session <= %(until)s AND allocation -> 'rung' IS NOT NULL ORDER BY session DESC LIMIT 1
+
 -- name: cycles_latest
 SELECT cycle_id, session, at, input, allocation, decision_hash, applied_at FROM cycles ORDER BY session DESC LIMIT %(n)s
 
@@ -466,3 +470,49 @@ SELECT sleeve, session, return_frac, turnover_frac FROM shadow_marks WHERE sessi
 
 -- name: verify_parts
 SELECT c.session, c.at, s.value ->> 'name' AS sleeve FROM cycles c CROSS JOIN jsonb_array_elements(c.input -> 'sleeves') s
+
+-- name: nav_until
+SELECT session, at, nav_usd, cash_usd, return_index FROM nav_marks WHERE session <= %(session)s ORDER BY session DESC LIMIT %(n)s
+
+-- name: position_changes_since
+SELECT t.at, t.kind, e.unit AS symbol, sum(e.amount) AS qty
+FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
+WHERE t.at > %(since)s AND starts_with(e.account, 'sleeve:') AND e.unit <> '$'
+GROUP BY t.seq, t.at, t.kind, e.unit HAVING sum(e.amount) <> 0 ORDER BY t.at, t.seq, e.unit
+
+-- name: forecasts_between
+SELECT session, allocation -> 'forecast' AS forecast FROM cycles
+WHERE session >= %(since)s AND session <= %(until)s AND allocation -> 'forecast' IS NOT NULL ORDER BY session
+
+-- name: risk_watch_add
+INSERT INTO risk_watch (session, at, watch, standing) VALUES (%(session)s, %(at)s, %(watch)s, %(standing)s)
+ON CONFLICT (session) DO NOTHING
+
+-- name: risk_watch_last
+SELECT session, at, watch, standing FROM risk_watch ORDER BY session DESC LIMIT 1
+
+-- name: risk_watch_before
+SELECT session, at, watch, standing FROM risk_watch WHERE session < %(session)s ORDER BY session DESC LIMIT 1
+
+-- name: risk_watches_all
+SELECT session, at, watch, standing FROM risk_watch ORDER BY session
+
+-- name: sector_session_add
+INSERT INTO sector_sessions (session, sectors) VALUES (%(session)s, %(sectors)s) ON CONFLICT (session) DO NOTHING
+
+-- name: sector_sessions_since
+SELECT session, sectors FROM sector_sessions WHERE session >= %(since)s ORDER BY session
+
+-- name: sector_session_last
+SELECT max(session) AS session FROM sector_sessions
+
+-- name: allocation_last
+SELECT session, at, input -> 'options' -> 'limits' AS limits, allocation FROM cycles
+WHERE allocation -> 'rung' IS NOT NULL ORDER BY session DESC LIMIT 1
+
+-- name: artefact_add
+INSERT INTO artefacts (name, version, training_end, data_hash, params, known_at)
+VALUES (%(model)s, %(version)s, %(training_end)s, %(data_hash)s, %(params)s, %(known_at)s)
+
+-- name: artefacts_all
+SELECT name, version, training_end, data_hash, params, known_at FROM artefacts ORDER BY id

@@ -17,6 +17,7 @@ from daemon.dashboard.snapshot import Snapshot
 
 AT = datetime(2026, 3, 4, 14, 30, tzinfo=UTC)
 TOKEN = "a-long-random-token"
+GUARDED = ("/api/v1/status", "/api/v1/risk", "/api/v1/allocation")
 
 
 def snapshot() -> Snapshot:
@@ -118,20 +119,31 @@ def test_the_status_needs_the_token() -> None:
         assert answer.json()["components"] == {"postgres": {"up": True, "detail": "3 ms"}}
 
 
-@pytest.mark.parametrize("header", ["", "Bearer", "Bearer wrong", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x", "Bearer \u00fcber".encode()])
-def test_any_other_token_is_refused_with_401(header: str | bytes) -> None:
+def test_risk_and_allocation_are_answered_alone_and_null_before_the_first() -> None:
     with served(Surface()) as client:
-        answer = client.get("/api/v1/status", headers={"Authorization": header} if header else {})
+        risk, allocation = (client.get(path, headers={"Authorization": f"Bearer {TOKEN}"}) for path in GUARDED[1:])
+    assert (risk.status_code, allocation.status_code) == (200, 200)
+    head = {"at": "2026-03-04T14:30:00+00:00", "sandbox": True}
+    assert risk.json() == {**head, "watch": None, "watched_at": None, "forecast": None, "limits": []}
+    assert allocation.json() == {**head, "allocation": None}
+
+
+@pytest.mark.parametrize("path", GUARDED)
+@pytest.mark.parametrize("header", ["", "Bearer", "Bearer wrong", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x", "Bearer \u00fcber".encode()])
+def test_any_other_token_is_refused_with_401(header: str | bytes, path: str) -> None:
+    with served(Surface()) as client:
+        answer = client.get(path, headers={"Authorization": header} if header else {})
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"] == "Bearer"
-        assert "nav_usd" not in answer.text
+        assert answer.json().keys() == {"detail"}
 
 
 @pytest.mark.parametrize("token", [None, ""])
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer x"])
-def test_without_a_configured_token_the_api_is_off_and_says_what_to_set(token: str | None, header: str) -> None:
+@pytest.mark.parametrize("path", GUARDED)
+def test_without_a_configured_token_the_api_is_off_and_says_what_to_set(token: str | None, header: str, path: str) -> None:
     with served(Surface(token=token)) as client:
-        answer = client.get("/api/v1/status", headers={"Authorization": header})
+        answer = client.get(path, headers={"Authorization": header})
         assert answer.status_code == 403
         assert "API_TOKEN" in answer.json()["detail"]
 

@@ -130,6 +130,62 @@ def test_nothing_trades_on_stale_data_not_even_a_sleeve_that_is_ramping_in(marke
     assert decided(market, replace(given, **STALE), strategy).plan.orders == ()
 
 
+def quiet(**changes: Any) -> CycleInput:
+    """An account that is all in A, on a session on which its strategy is not due."""
+    book = ShadowBook(sleeve="s", session=SESSIONS[TODAY - 1], weights={"A": 1.0})
+    holdings = {"s": SleeveState(cash=Decimal(0), positions={"A": Decimal(2000)})}
+    return cycle(sleeve("s", book=book, last_due=SESSIONS[21]), holdings=holdings, **changes)
+
+
+RARE = wants("s", {"A": 1.0}, rebalance=monthly("first_session"))
+
+
+@pytest.mark.parametrize(("figure", "limit", "reason"), [
+    ("var95", "max_var95_frac", "value at risk of the held portfolio is over its cap"),
+    ("cvar95", "max_cvar95_frac", "expected shortfall of the held portfolio is over its cap"),
+])  # fmt: skip
+def test_a_held_portfolio_far_over_a_cap_of_its_tail_is_cut_at_once(market: Market, figure: str, limit: str, reason: str) -> None:
+    loss = getattr(decided(market, quiet(), RARE).forecast, figure)
+    assert 0.001 < loss < 0.003, "every second session A falls by 0.2 %"
+
+    def under(cap: float) -> Decision:
+        return decided(market, quiet(options=replace(OPTIONS, limits=replace(LIMITS, **{limit: cap}))), RARE)
+
+    assert under(loss / 1.05).reason == "nothing due"
+    cut = under(loss / 1.25)
+    assert (cut.reason, orders(cut)) == (reason, {"A": "sell"})
+    assert getattr(cut.forecast, figure) == pytest.approx(loss / 1.25, rel=1e-3), "the forecast is of what is left after the orders"
+
+
+def test_a_move_that_turnover_held_up_goes_on_when_nothing_is_due_but_not_on_stale_data(market: Market) -> None:
+    halfway = {"s": SleeveState(cash=Decimal(50_000), positions={"A": Decimal(1000)})}
+    decision = decided(market, replace(quiet(unfinished=True), holdings=halfway), RARE)
+    assert decision.reason == "going on where the cap on turnover ended the last allocation"
+    assert orders(decision) == {"A": "buy"}
+    assert decided(market, replace(quiet(unfinished=True, **STALE), holdings=halfway), RARE).plan.orders == ()
+
+
+def test_what_is_held_counts_against_the_turnover_cap_and_a_retired_sleeve_is_sold_all_the_same(market: Market) -> None:
+    slow = replace(OPTIONS, limits=replace(LIMITS, max_turnover_frac=0.5))
+    holdings = {
+        "s": SleeveState(cash=Decimal(10_000), positions={"A": Decimal(1000)}),
+        "gone": SleeveState(cash=Decimal(0), positions={"B": Decimal(2000)}),
+    }
+    decision = decided(market, cycle(sleeve("s"), holdings=holdings, options=slow), wants("s", {"A": 1.0}))
+    assert decision.allocation is not None
+    nav = float(decision.nav)
+    assert decision.allocation.turnover == pytest.approx(0.5, abs=1e-6)
+    traded = {o.request.symbol: float(o.request.qty * o.decision_price) / nav for o in decision.plan.orders}
+    assert traded["B"] == pytest.approx(float(2000 * decision.prices["B"]) / nav), "forced"
+    assert traded["A"] == pytest.approx(0.5 - traded["B"], abs=1e-5), "the rest of the cap is for buying"
+
+
+def test_a_session_without_an_allocation_has_a_forecast_and_a_regime_too(market: Market) -> None:
+    decision = decided(market, quiet(state="HALTED", state_reason="test"), RARE)
+    assert decision.allocation is None and decision.forecast.var95 > 0 and decision.forecast.n_sessions == TODAY - 1
+    assert decision.regime is not None and decision.regime.delta >= 0.0
+
+
 def test_a_failed_strategy_keeps_what_it_had_and_the_others_go_on(market: Market) -> None:
     kept = ShadowBook(sleeve="bad", session=SESSIONS[TODAY - 1], weights={"B": 1.0})
     decision = decided(market, cycle(sleeve("bad", book=kept), sleeve("good")), broken("bad"), wants("good", {"A": 1.0}))

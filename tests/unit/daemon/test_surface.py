@@ -12,6 +12,7 @@ from daemon.jobs import JobRunner
 from daemon.schedule import walk
 from daemon.store.embedded import EmbeddedPostgres
 from daemon.surface import Surface
+from daemon.watch.watching import watch
 from execution.base import OrderRequest
 from tests.integration.desk import CALENDAR, DAYS, PRICES, Desk, open_desk, wants
 
@@ -128,6 +129,49 @@ def test_a_halt_and_its_reason_are_shown(desk: Desk, surface: Surface) -> None:
     shown = surface.snapshot()
     desk.rt.db.run("trading_state_add", at=desk.rt.clock.now(), state="ACTIVE", actor="operator", reason="")
     assert (shown.halted, shown.halt_reason) == (True, "HALTED by operator: a test")
+
+
+def test_the_allocation_is_the_newest_on_record_with_a_sentence_for_each_strategy(desk: Desk, surface: Surface) -> None:
+    shown = surface.snapshot().risk.allocation
+    assert shown is not None
+    (row,) = desk.sql("SELECT session, allocation FROM cycles WHERE allocation ? 'rung' ORDER BY session DESC LIMIT 1")
+    assert shown["session"] == row["session"].isoformat()
+    assert {s["name"]: s["capital"] for s in shown["sleeves"]} == row["allocation"]["capital"]
+    assert all(s["why"] for s in shown["sleeves"])
+
+
+def test_the_use_of_each_limit_is_that_of_what_is_held_and_the_metrics_say_the_same(desk: Desk, surface: Surface) -> None:
+    shown = surface.snapshot()
+    used = {row["name"]: row for row in shown.risk.limits}
+    limits = desk.rt.settings.limits()
+    largest = max(abs(p["weight"]) for p in shown.positions)
+    assert used["symbol"]["used"] == pytest.approx(largest)
+    assert used["symbol"]["utilization"] == pytest.approx(largest / limits.max_symbol_frac)
+    assert used["gross"]["used"] == shown.gross
+    assert used["sleeve"]["used"] == max(s["capital_frac"] for s in shown.sleeves if s["name"] in ("a", "b"))
+    assert used["drawdown"]["used"] == pytest.approx(-(shown.drawdown or 0.0), abs=1e-15)
+    assert used["drawdown"]["limit"] == desk.rt.settings.drawdown_halt_frac
+    text = surface.metrics().decode()
+    for name, row in used.items():
+        (value,) = re.findall(rf'allocd_risk_limit_utilization_ratio{{limit="{name}"}} (\S+)', text)
+        assert float(value) == pytest.approx(row["utilization"], abs=1e-12)
+
+
+def test_the_risk_watch_and_the_forecast_are_those_on_record(desk: Desk, surface: Surface) -> None:
+    assert surface.snapshot().risk.watch is None
+    made = watch(desk.rt, desk.rt.clock.now())
+    surface._cached = None
+    shown = surface.snapshot()
+    (row,) = desk.sql("SELECT session, at, watch FROM risk_watch")
+    assert made["session"] == D2.isoformat()
+    assert shown.risk.watch is not None
+    assert (shown.risk.watch.session, shown.risk.watched_at) == (row["session"], row["at"])
+    assert shown.risk.watch.as_json() == row["watch"]
+    (cycle,) = desk.sql("SELECT session, allocation FROM cycles ORDER BY session DESC LIMIT 1")
+    forecast = cycle["allocation"]["forecast"]
+    assert shown.risk.forecast == {"session": cycle["session"], **{k: forecast[k] for k in ("var95", "cvar95", "var99", "volatility")}}
+    assert shown.last_cycle is not None
+    assert shown.last_cycle["var95"] == forecast["var95"]
 
 
 def test_no_metric_has_a_symbol_an_order_or_an_account_in_its_labels(desk: Desk, surface: Surface) -> None:

@@ -13,7 +13,7 @@ from risk import capital
 from risk.allocate import allocate
 from risk.base import Allocation, RiskLimits
 from risk.errors import BadInput, NotSolved
-from risk.limits import cap_tail, share_out
+from risk.limits import cap_risk, share_out
 from risk.risk_parity import risk_contributions
 from risk.var import historical_cvar, historical_var
 
@@ -239,7 +239,7 @@ def test_a_portfolio_whose_tail_cannot_be_measured_is_sold() -> None:
     result = one_sleeve({"A00": 1.0}, asset_returns=pd.DataFrame(columns=["A00"], dtype=float))
     assert result.weights.tolist() == [0.0] and result.sleeve_weights.to_numpy().tolist() == [[0.0]]
     assert [(b.limit, b.after) for b in result.bound] == [("var95", 0.0)]
-    assert cap_tail(np.zeros(2), np.zeros((0, 2)), max_var95=0.02, max_cvar95=0.03)[1] == ()
+    assert cap_risk(np.zeros(2), np.zeros((0, 2)), RiskLimits())[1] == ()
 
 
 def test_sleeves_that_disagree_are_capped_on_their_net_and_shrink_alike() -> None:

@@ -12,6 +12,7 @@ from risk.covariance import ledoit_wolf, nearest_psd
 from risk.errors import BadInput, Infeasible, NotPSD
 from risk.expected_returns import capm, rolling_mean
 from risk.hrp import hrp
+from risk.performance import beta
 
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.integers(1, 12)
@@ -71,6 +72,26 @@ def test_capm_pays_the_market_its_own_return_and_twice_the_premium_for_beta_two(
     found = capm(returns, market, risk_free=0.02)
     premium = 252 * 0.005 - 0.02
     assert found.to_dict() == pytest.approx({"market": 252 * 0.005, "double": 0.02 + 2 * premium, "cash": 0.02})
+
+
+@settings(deadline=None, derandomize=True, max_examples=40)
+@given(seed=seeds, n_assets=sizes, risk_free=st.floats(0, 0.1))
+def test_capm_pays_each_asset_its_beta(seed: int, n_assets: int, risk_free: float) -> None:
+    returns = random_returns(seed, n_assets)
+    market = pd.Series(np.random.default_rng(seed).normal(0.0005, 0.01, len(returns)))
+    premium = 252 * market.mean() - risk_free
+    expected = {name: risk_free + premium * beta(returns[name], market) for name in returns}
+    assert capm(returns, market, risk_free=risk_free).to_dict() == pytest.approx(expected, rel=1e-9)
+
+
+def test_capm_refuses_what_it_cannot_use() -> None:
+    returns = random_returns(0, 2, 5)
+    with pytest.raises(BadInput, match="risk_free"):
+        capm(returns, returns["a00"], risk_free=np.nan)
+    with pytest.raises(BadInput, match="indexed differently"):
+        capm(returns, returns["a00"].iloc[:4])
+    with pytest.raises(BadInput, match=r"market holds .*'2'"):
+        capm(returns, returns["a00"].where(returns.index != 2))
 
 
 def test_capm_is_undefined_for_a_constant_market() -> None:

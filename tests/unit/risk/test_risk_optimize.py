@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from risk import box_qp
 from risk.errors import BadInput, Infeasible, NotPSD, NotSolved
 from risk.optimize import mean_variance, min_cvar, min_max, tail_mean
 from risk.risk_parity import risk_contributions, risk_parity
@@ -97,14 +96,6 @@ def test_min_max_refuses_what_has_no_answer() -> None:
         min_max(mu, cov, risk_aversion=3.0, max_cvar=0.1)
 
 
-def test_a_solution_off_its_optimality_conditions_is_not_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
-    mu, cov, _ = problem(4, 4)
-    monkeypatch.setattr(box_qp, "_pivot", lambda *_: None)
-    monkeypatch.setattr(box_qp.conic, "minimise", lambda *_, **__: np.array([0.9, 0.1, 0.0, 0.0]))
-    with pytest.raises(NotSolved, match="optimality"):
-        min_max(mu, cov, risk_aversion=3.0)
-
-
 def test_a_cvar_bound_holds_and_costs_no_more_than_cvxpy_says() -> None:
     mu, cov, rng = problem(11, 6)
     scenarios = pd.DataFrame(rng.standard_t(4, (250, 6)) * 0.01 * np.arange(1, 7), columns=mu.index)
@@ -119,8 +110,9 @@ def test_a_cvar_bound_holds_and_costs_no_more_than_cvxpy_says() -> None:
     assert utility(weights, mu, cov, 1.0) == pytest.approx(best, abs=1e-7)
     loose = min_max(mu, cov, risk_aversion=1.0, scenarios=scenarios, max_cvar=1.0)
     pd.testing.assert_series_equal(loose, free)
-    with pytest.raises(Infeasible):
-        min_max(mu, cov, risk_aversion=1.0, scenarios=scenarios, max_cvar=1e-5)
+    least = tail_mean((scenarios @ min_cvar(scenarios)).to_numpy(), 0.95)
+    with pytest.raises(Infeasible, match=f"least CVaR within reach, {least:.6g}"):
+        min_max(mu, cov, risk_aversion=1.0, scenarios=scenarios, max_cvar=0.99 * least)
 
 
 @settings(deadline=None, max_examples=20)
@@ -145,7 +137,7 @@ def test_a_short_portfolio_stays_inside_its_absolute_bound() -> None:
 
 def test_turnover_that_cannot_reach_full_investment_is_infeasible() -> None:
     mu, cov, _ = problem(3, 4)
-    with pytest.raises(Infeasible):
+    with pytest.raises(Infeasible, match="full investment in the box, 1"):
         mean_variance(mu, cov, risk_aversion=1.0, previous=0 * mu, max_turnover=0.5)
     with pytest.raises(BadInput, match="previous"):
         mean_variance(mu, cov, risk_aversion=1.0, max_turnover=0.5)
@@ -167,8 +159,11 @@ def test_min_cvar_equals_cvxpy_and_meets_its_return(seed: int, alpha: float) -> 
 
 
 def test_min_cvar_refuses_a_return_that_no_asset_earned() -> None:
-    with pytest.raises(Infeasible):
-        min_cvar(pd.DataFrame(np.random.default_rng(0).normal(0, 0.01, (50, 3))), min_return=0.5)
+    returns = pd.DataFrame(np.random.default_rng(0).normal(0, 0.01, (50, 3)))
+    with pytest.raises(Infeasible, match=f"best mean return within reach, {returns.mean().max():.6g}"):
+        min_cvar(returns, min_return=0.5)
+    with pytest.raises(Infeasible, match="max_weight"):
+        min_cvar(returns, max_weight=0.3)
 
 
 def test_tail_mean_counts_the_last_observation_in_part() -> None:

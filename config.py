@@ -91,6 +91,12 @@ def _sources(value: object) -> object:
     return {k: (v,) if isinstance(v, str) else v for k, v in found.items()} if isinstance(found, dict) else found
 
 
+def _some_month(value: tuple[int, ...]) -> tuple[int, ...]:
+    if not value:
+        raise ValueError("write at least one month")
+    return value
+
+
 def _contact(value: str) -> str:
     if value and not re.fullmatch(r"(https?://|[^@\s<>()]+@)[^@\s<>()]+\.[^@\s<>()]+", value):
         raise ValueError("write a mail address or an http(s) address under which a data service can reach you")
@@ -98,7 +104,7 @@ def _contact(value: str) -> str:
 
 
 NameList = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-Months = Annotated[tuple[Annotated[int, Field(ge=1, le=12)], ...], Field(min_length=1), BeforeValidator(_listed)]
+Months = Annotated[tuple[Annotated[int, Field(ge=1, le=12)], ...], BeforeValidator(_listed), AfterValidator(_some_month)]
 JsonObject = Annotated[dict[str, dict[str, Any]], BeforeValidator(_parsed)]
 SourceNames = Annotated[dict[str, Annotated[tuple[str, ...], Field(min_length=1)]], BeforeValidator(_sources)]
 Budgets = Annotated[dict[str, Annotated[int, Field(ge=1)]], BeforeValidator(_parsed)]
@@ -267,6 +273,7 @@ def load(environ: Mapping[str, str] | None = None, *, env_file: Path | None = EN
         origins.update(dict.fromkeys(found, origin))
     settings, invalid = _validated(values, origins)
     problems += invalid + _half_pairs(values)
+    problems += [] if settings is None else _disordered(settings)
     if settings is None or problems:
         raise ConfigError(problems)
     return settings
@@ -324,6 +331,13 @@ def _half_pairs(values: Mapping[str, str]) -> list[str]:
     pairs = (("ALPACA_API_KEY", "ALPACA_API_SECRET"), ("REDDIT_CLIENT_ID", "REDDIT_CLIENT_SECRET"))
     halves = [(a, b) if a in values else (b, a) for a, b in pairs if (a in values) != (b in values)]
     return [f"{missing} is not set although {given} is: set both, or neither." for given, missing in halves]
+
+
+def _disordered(settings: Settings) -> list[str]:
+    start, end = settings.drawdown_scale_from_frac, settings.drawdown_scale_to_frac
+    if start <= end:
+        return []
+    return [f"ALLOCD_DRAWDOWN_SCALE_FROM_FRAC is {start:g}, beyond ALLOCD_DRAWDOWN_SCALE_TO_FRAC, which is {end:g}: write it at or below."]
 
 
 def _read_env_file(path: Path | None) -> dict[str, str]:

@@ -28,7 +28,12 @@ STEPS: Mapping[str, str] = {
     "turnover": "cap of turnover",
 }
 """What each step of the allocation is called where it left something in cash."""
+BY_SYMBOL = frozenset({"symbol", "fund", "adv"})
+"""Limits of one symbol: there may be dozens, so that they are told after those that matter to the whole account."""
 FOREVER = date(9999, 12, 31)
+REGIME_SOURCES: Mapping[str, str] = {"hmm": "hidden Markov model"}
+PLAIN_DELTA = 0.005
+"""A regime that adds less to the risk is told as none: it would be told as 1.00 times."""
 SMALL = 5e-6
 """Below this fraction of NAV two figures are told as the same."""
 
@@ -65,11 +70,11 @@ def explain(cycle: Mapping[str, Any], invested: Mapping[str, float]) -> dict[str
         "rungs_failed": [part for part in told["rung_reason"].split("; ") if part],
         "regime": told.get("regime"),
         "regime_delta": told["regime_delta"],
-        "regime_why": _regime_why(told),
+        "regime_why": regime_why(told.get("regime"), told["regime_delta"]),
         "drawdown_frac": told.get("drawdown_frac"),
         "limits": limits,
         "sleeves": [_sleeve(s["name"], s["cycles"], told, limits, invested) for s in given["sleeves"]],
-        "bound": [dict(b) for b in told["bound"]],
+        "bound": sorted((dict(b) for b in told["bound"]), key=lambda b: b["limit"] in BY_SYMBOL),
         **{name: told.get(name) for name in FIGURES},
         "forecast": told.get("forecast"),
         "cash_frac": 1.0 - told["gross"],
@@ -125,22 +130,34 @@ def sleeve_why(sleeve: Mapping[str, Any], rung: str) -> str:
     parts = [_given(sleeve, rung)]
     now = min(planned, sleeve["cap"])
     if planned - now > SMALL:
-        parts.append(f"capped at {_percent(sleeve['cap'])}")
+        parts.append(f"capped at {_percent(now)}")
     now, ramped = now * sleeve["ramp"] if rung != "previous" else min(now, sleeve["cap"] * sleeve["ramp"]), now
     if ramped - now > SMALL:
-        parts.append(f"ramping in, session {sleeve['ramp_session']} of {sleeve['ramp_sessions']}")
+        parts.append(f"{_percent(now)} while ramping in (session {sleeve['ramp_session']} of {sleeve['ramp_sessions']})")
     if abs(capital - now) > SMALL:
-        parts.append(f"the cap of turnover lets it go from {_percent(now)} only as far as {_percent(capital)}")
-    invested = f"{_percent(sleeve['invested'])} of NAV is invested after the limits"
-    if len(parts) == 1:
-        return f"{parts[0]} and nothing cuts it; {invested}"
-    return f"{', '.join(parts)}: {_percent(capital)}; {invested}"
+        parts.append(f"the cap of turnover lets it go only as far as {_percent(capital)}")
+    if len(parts) == 1 and planned > SMALL:
+        parts = [f"{parts[0]} and nothing cuts it"]
+    return "; ".join([", ".join(parts), *_invested(sleeve["invested"], capital)])
+
+
+def _invested(invested: float, capital: float) -> list[str]:
+    """How much of its capital a strategy has in positions; nothing to say of a strategy without either."""
+    if max(invested, capital) <= SMALL:
+        return []
+    if abs(invested - capital) <= SMALL:
+        return ["all of it is invested"]
+    if invested <= SMALL:
+        return ["all of it is in cash"]
+    rest = "the rest is in cash" if invested < capital else "more than its capital"
+    return [f"{_percent(invested)} is invested, {rest}"]
 
 
 def _given(sleeve: Mapping[str, Any], rung: str) -> str:
-    planned = _percent(sleeve["planned"])
+    nothing = sleeve["planned"] <= SMALL
+    planned = "nothing" if nothing else f"{_percent(sleeve['planned'])} of NAV"
     if rung == "previous":
-        return f"it keeps the {planned} that it had" if sleeve["planned"] > 0 else "it had nothing to keep"
+        return "it had nothing to keep" if nothing else f"it keeps the {planned} that it had"
     if sleeve["excluded"] and rung != "equal":
         return f"not optimised ({sleeve['excluded']}): the equal share gives {planned}"
     return f"{GIVES.get(rung, rung)} {planned}"
@@ -152,18 +169,23 @@ def _rung_why(told: Mapping[str, Any]) -> str:
     return f"the rungs above did not hold: {told['rung_reason']}"
 
 
-def _regime_why(told: Mapping[str, Any]) -> str:
-    regime, delta = told.get("regime"), told["regime_delta"]
+def regime_why(regime: Mapping[str, Any] | None, delta: float | None) -> str:
+    """How the market's regime weighs on the risk, and where that is known from. delta: what it adds, None where unknown."""
     if delta is None:
         return "the regime is unknown"
-    trust = "the past covariance is trusted as it is" if delta == 0 else f"the risk counts {1 + delta:.2f} times"
+    trust = "the past covariance is trusted as it is" if abs(delta) < PLAIN_DELTA else f"the risk counts {1 + delta:.2f} times"
     if regime is None:
         return trust
     chance = "" if regime["probability"] is None else f", turbulent with probability {regime['probability']:.0%}"
     model = f", model {regime['model']}" if regime["model"] else ""
-    return f"{trust} ({regime['source']}{chance}{model})"
+    return f"{trust} ({regime_source(regime['source'])}{chance}{model})"
+
+
+def regime_source(source: str) -> str:
+    """What the source of a regime is called; one that stood in for the model is told as it is recorded."""
+    return REGIME_SOURCES.get(source, source)
 
 
 def _percent(fraction: float | None) -> str:
     """A fraction in percent, with as many decimals as are worth telling."""
-    return "unknown" if fraction is None else f"{round(100 * fraction, 2):g} %"
+    return "unknown" if fraction is None else f"{round(100 * fraction, 2):g}%"

@@ -3,24 +3,23 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from daemon.allocation_record import SMALL
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
 MOST_BOUND = 20
 """Bound limits shown; the JSON form has all of them."""
-COLUMNS: Mapping[str, str] = {
-    "prior": "prior, a year",
-    "view": "view, a year",
+EXPECTED: Mapping[str, str] = {
+    "prior": "prior",
+    "view": "view",
     "confidence": "confidence",
-    "posterior": "posterior, a year",
+    "posterior": "posterior",
     "optimizer_weight": "optimiser",
-    "budget": "risk budget",
-    "planned": "planned",
-    "cap": "cap",
-    "ramp": "ramp",
-    "capital": "capital",
 }
+GIVEN: Mapping[str, str] = {"budget": "risk budget", "planned": "planned", "cap": "cap", "ramp": "ramp", "capital": "capital"}
+"""Two tables, because one of all columns does not fit a terminal of eighty."""
 
 
 def render(explained: Mapping[str, Any]) -> "RenderableType":
@@ -29,7 +28,8 @@ def render(explained: Mapping[str, Any]) -> "RenderableType":
     from rich.text import Text
 
     parts: list[RenderableType] = [Text(_headline(explained), style="bold"), *(Text(line) for line in head_lines(explained)), Text("")]
-    parts += [_sleeves(explained["sleeves"]), Text("")]
+    parts += [_sleeves(explained["sleeves"], EXPECTED), Text("prior, view and posterior are returns a year"), Text("")]
+    parts += [_sleeves(explained["sleeves"], GIVEN), Text("")]
     parts += [Text(f"{sleeve['name']}: {sleeve['why']}.") for sleeve in explained["sleeves"]]
     if explained["bound"]:
         parts += [Text(""), _bound(explained["bound"])]
@@ -53,26 +53,29 @@ def head_lines(told: Mapping[str, Any]) -> Iterable[str]:
 
 def foot_lines(told: Mapping[str, Any]) -> Iterable[str]:
     """What came out of it: risk, forecast, and where the cash comes from."""
-    figures = [("VaR 95 %", "var95"), ("CVaR 95 %", "cvar95"), ("volatility a year", "volatility"), ("turnover", "turnover")]
-    yield f"Gross {_percent(told['gross'])}, " + ", ".join(f"{name} {_percent(told[key])}" for name, key in figures)
+    figures = [("VaR 95%", "var95"), ("CVaR 95%", "cvar95"), ("volatility a year", "volatility"), ("turnover", "turnover")]
+    most = told["limits"].get("max_turnover_frac")
+    forced = most is not None and told["turnover"] is not None and told["turnover"] > most + SMALL
+    beyond = f", beyond its cap of {_percent(most)} because other limits forced sales" if forced else ""
+    yield f"Gross {_percent(told['gross'])}, " + ", ".join(f"{name} {_percent(told[key])}" for name, key in figures) + beyond
     if told["forecast"] and told["forecast"]["n_sessions"]:
         f = told["forecast"]
-        day = f"VaR 95 % {_percent(f['var95'])}, VaR 99 % {_percent(f['var99'])}, CVaR 95 % {_percent(f['cvar95'])}"
+        day = f"VaR 95% {_percent(f['var95'])}, VaR 99% {_percent(f['var99'])}, CVaR 95% {_percent(f['cvar95'])}"
         yield f"Forecast for the session after its orders: {day}, from {f['n_sessions']} sessions"
     parts = ", ".join(f"{part['why']} {_signed(part['frac'])}" for part in told["cash_why"])
     yield f"Not invested: {_percent(told['cash_frac'])} of NAV" + (f" ({parts})" if parts else "")
 
 
-def _sleeves(sleeves: Sequence[Mapping[str, Any]]) -> "Table":
+def _sleeves(sleeves: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
     table.add_column("strategy", overflow="fold")
-    for heading in COLUMNS.values():
+    for heading in columns.values():
         table.add_column(heading, justify="right")
     for sleeve in sleeves:
-        table.add_row(Text(sleeve["name"]), *(_percent(sleeve[key]) for key in COLUMNS))
+        table.add_row(Text(sleeve["name"]), *(_percent(sleeve[key]) for key in columns))
     return table
 
 
@@ -90,8 +93,8 @@ def _bound(bound: Sequence[Mapping[str, Any]]) -> "Table":
 
 
 def _percent(fraction: float | None) -> str:
-    return "-" if fraction is None else f"{100 * fraction:.2f} %"
+    return "-" if fraction is None else f"{100 * fraction:.2f}%"
 
 
 def _signed(fraction: float) -> str:
-    return f"{'-' if fraction < 0 else ''}{100 * abs(fraction):.2f} %"
+    return f"{'-' if fraction < 0 else ''}{100 * abs(fraction):.2f}%"

@@ -10,6 +10,8 @@ from daemon.allocation_record import newest
 from daemon.allocation_text import render
 from daemon.verbs import OUT, opened
 
+NONE_YET = "yet: the first cycle with a due strategy makes one"
+
 
 def allocation(settings: Settings, until: date | None, as_json: bool, sandbox: bool | None) -> None:
     """Print the newest recorded allocation of a session up to `until`. Reads the record alone, beside a running daemon or without."""
@@ -30,7 +32,6 @@ def printed(found: Mapping[str, Any] | None, *, until: date | None, as_json: boo
     if is_sandbox:
         OUT.print("[yellow]SANDBOX SYNTHETIC[/yellow]")
     if found is None:
-        when = "yet" if until is None else f"of a session up to {until}"
-        OUT.print(f"no allocation {when}: the first cycle with a due strategy makes one")
+        OUT.print(f"no allocation {NONE_YET if until is None else f'of a session up to {until}'}")
         return
     OUT.print(render(found))

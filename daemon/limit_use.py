@@ -3,7 +3,14 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-WHOLE = {"gross": "max_gross_frac", "var95": "max_var95_frac", "cvar95": "max_cvar95_frac"}
+WHOLE = (
+    ("gross", "gross", "max_gross_frac"),
+    ("target_volatility", "volatility", "target_volatility_frac"),
+    ("var95", "var95", "max_var95_frac"),
+    ("cvar95", "cvar95", "max_cvar95_frac"),
+    ("turnover", "turnover", "max_turnover_frac"),
+)
+"""Limits on the whole portfolio: name, figure of the allocation and setting."""
 
 
 def limit_use(
@@ -17,7 +24,7 @@ def limit_use(
     stocks, held_funds = ({s: w for s, w in weights.items() if (s in funds) is side} for side in (False, True))
     figures = [("sleeve", _largest(capital), "max_sleeve_frac"), ("symbol", _largest(stocks), "max_symbol_frac")]
     figures += [("fund", _largest(held_funds), "max_fund_frac")]
-    figures += [(name, allocation.get(name), setting) for name, setting in WHOLE.items()]
+    figures += [(name, allocation.get(figure), setting) for name, figure, setting in WHOLE]
     rows = [_row(name, used, limits.get(setting)) for name, used, setting in figures]
     return [row for row in (*rows, _row("drawdown", drawdown, drawdown_limit)) if row is not None]
 

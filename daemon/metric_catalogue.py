@@ -113,7 +113,7 @@ _RISK = (
     _gauge(
         "risk_limit_utilization_ratio",
         "Use of each limit, 1 is at the limit.",
-        limit=("sleeve", "symbol", "fund", "sector", "gross", "adv", "var95", "cvar95", "drawdown"),
+        limit=("sleeve", "symbol", "fund", "gross", "target_volatility", "var95", "cvar95", "drawdown"),
     ),
     _gauge("allocation_rung", "1 for the rung of the fallback ladder on which the allocation in force was decided.", rung=get_args(Rung)),
     _gauge("risk_drawdown_ratio", "Drawdown from the high-water mark."),

@@ -74,10 +74,9 @@ class Metrics:
 
     def value(self, name: str, **labels: str) -> float | None:
         """The present value of a gauge, None while it was never set."""
-        if name not in self._collectors:
-            return None
-        found = self._registry.get_sample_value(name, dict(labels))
-        return None if found is None else float(found)
+        collector = self._collectors.get(name)
+        samples = (sample for family in collector.collect() for sample in family.samples) if collector is not None else ()
+        return next((float(sample.value) for sample in samples if sample.name == name and sample.labels == labels), None)
 
     def exposition(self) -> bytes:
         """All samples in the Prometheus text format 0.0.4 (`CONTENT_TYPE`)."""

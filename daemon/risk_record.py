@@ -1,5 +1,6 @@
 """What the record says of risk now: the newest watch, forecast and allocation, and how far the portfolio as held uses each limit."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from daemon.marks import drawdown_frac
 from daemon.store.postgres import Database
 from daemon.store.queries import Row
 from daemon.watch.stored import watch_from_json
+from risk.history import PERIODS_PER_YEAR
 from strategies import CATALOG
 
 UNALLOCATED = frozenset({"treasury", "suspense"})
@@ -28,7 +30,7 @@ def read_risk(
         "capital": capital,
         "weights": {row["symbol"]: row["weight"] for row in positions},
         "gross": gross,
-        **({"var95": forecast["var95"], "cvar95": forecast["cvar95"]} if forecast else {}),
+        **(_held_risk(forecast) if forecast else {}),
     }
     return RiskState(
         watch=watch_from_json(watched["watch"]) if watched else None,
@@ -37,6 +39,13 @@ def read_risk(
         allocation=allocation,
         limits=_limits(held, allocation["limits"] if allocation else {}, drawdown_frac(db), drawdown_limit),
     )
+
+
+def _held_risk(forecast: ForecastRow) -> dict[str, float | None]:
+    """The forecast's figures as limits are stated: VaR and CVaR of a day, volatility of a year."""
+    daily = forecast["volatility"]
+    annual = None if daily is None else daily * math.sqrt(PERIODS_PER_YEAR)
+    return {"var95": forecast["var95"], "cvar95": forecast["cvar95"], "volatility": annual}
 
 
 def _limits(held: Mapping[str, Any], limits: Mapping[str, Any], drawdown: float, drawdown_limit: float) -> list[LimitRow]:

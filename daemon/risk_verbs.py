@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from config import Settings
+from daemon.allocation_record import regime_why
 from daemon.limit_use import limit_use
 from daemon.marks import drawdown_frac
 from daemon.store.postgres import Database
@@ -16,6 +17,7 @@ from daemon.watch.tail import FEWEST_OBSERVATIONS
 from strategies import CATALOG
 
 NONE = "-"
+FORECAST = {"var95": "VaR 95%", "cvar95": "CVaR 95%", "var99": "VaR 99%", "volatility": "volatility a day"}
 
 
 def risk(settings: Settings, as_json: bool, sandbox: bool | None) -> None:
@@ -69,17 +71,16 @@ def printed(found: dict[str, Any]) -> None:
 def _print_now(found: dict[str, Any]) -> None:
     forecast, regime = found["forecast"], found["regime"]
     if forecast:
-        figures = "  ".join(f"{name} {_percent(forecast.get(name))}" for name in ("var95", "cvar95", "var99", "volatility"))
-        OUT.print(f"forecast for {found['cycle_session']}  {figures}  from {forecast.get('n_sessions')} sessions")
+        figures = ", ".join(f"{name} {_percent(forecast.get(key))}" for key, name in FORECAST.items())
+        OUT.print(f"forecast for {found['cycle_session']}: {figures}; from {forecast.get('n_sessions')} sessions")
     else:
         OUT.print("no VaR forecast yet: each cycle records one")
     if regime:
-        OUT.print(
-            f"regime       delta {_number(regime.get('delta'))}  turbulent {_percent(regime.get('probability'))}"
-            f"  {escape(str(regime.get('source', '')))}"
-        )
+        OUT.print(f"regime: {escape(regime_why(regime, regime['delta']))}")
     rows = [(r["name"], _percent(r["used"]), _percent(r["limit"]), f"{r['utilization']:.0%}") for r in found["limits"]]
-    _print_table(f"limits (allocation: {found['rung'] or 'none yet'})", ("limit", "used", "cap", "utilization"), rows)
+    _print_table(
+        f"limits, as the newest allocation uses them (rung {found['rung'] or 'none yet'})", ("limit", "used", "cap", "utilization"), rows
+    )
 
 
 def _print_backtest(watch: dict[str, Any]) -> None:
@@ -87,7 +88,8 @@ def _print_backtest(watch: dict[str, Any]) -> None:
     judged = test["observations"] >= FEWEST_OBSERVATIONS
     verdict = "FAILING" if test["failing"] else "not judged yet" if not judged else "too careful" if test["reason"] else "holds"
     OUT.print(
-        f"\nVaR back-test  {verdict}  {test['exceptions']} losses beyond the {test['alpha']:.0%} VaR in {test['observations']} sessions, "
+        f"\nVaR back-test  {verdict}  {_count(test['exceptions'], 'loss', 'losses')} beyond the {test['alpha']:.0%} VaR in "
+        f"{_count(test['observations'], 'session', 'sessions')}, "
         f"{test['expected']:.1f} expected  p: Kupiec {_number(test['kupiec_p'])}, independence {_number(test['independence_p'])}, "
         f"coverage {_number(test['coverage_p'])}"
     )
@@ -120,7 +122,7 @@ def _print_attribution(watch: dict[str, Any]) -> None:
     if rows:
         rows.append(("all sectors", "", "", *(_signed(sum(e[k] for e in active["effects"])) for k in effects)))
     OUT.print(
-        f"\nagainst the benchmark over {active['sessions']} sessions from {active['start'] or NONE}: "
+        f"\nagainst the benchmark over {_count(active['sessions'], 'session', 'sessions')} from {active['start'] or NONE}: "
         f"{_signed(active['portfolio_return'])} against {_signed(active['benchmark_return'])}, active {_signed(active['active_return'])}"
     )
     _print_table("", ("sector", "held", "benchmark", *effects), rows)
@@ -131,11 +133,15 @@ def _print_attribution(watch: dict[str, Any]) -> None:
 
 
 def _print_drifts(watch: dict[str, Any]) -> None:
-    rows = [
-        (d["strategy"], d["name"], _number(d["psi"]), _number(d["ks_p"]), f"{d['n_current']:,}/{d['n_reference']:,}", d["reason"])
-        for d in watch["drifts"]
-    ]
-    _print_table("drift", ("strategy", "input", "PSI", "KS p", "values", "note"), rows)
+    """Inputs once, whoever reads them, then the returns of each strategy's shadow book."""
+    inputs = {d["name"]: d for d in watch["drifts"] if d["subject"] == "input"}
+    returns = {d["strategy"]: d for d in watch["drifts"] if d["subject"] == "returns"}
+    for title, head, found in (("drift of inputs", "input", inputs), ("drift of shadow returns", "strategy", returns)):
+        rows = [
+            (name, _number(d["psi"]), _number(d["ks_p"]), f"{d['n_current']:,}/{d['n_reference']:,}", d["reason"])
+            for name, d in found.items()
+        ]
+        _print_table(title, (head, "PSI", "KS p", "values", "note"), rows)
 
 
 def _print_correlation(watch: dict[str, Any]) -> None:
@@ -150,11 +156,17 @@ def _print_correlation(watch: dict[str, Any]) -> None:
 def _print_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if not rows:
         return
-    table = Table(*heads, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for i, head in enumerate(heads):
+        table.add_column(head, no_wrap=i == 0)
     for row in rows:
         table.add_row(*map(escape, row))
     OUT.print(f"\n{title}" if title else "")
     OUT.print(table)
+
+
+def _count(n: int, one: str, many: str) -> str:
+    return f"{n} {one if n == 1 else many}"
 
 
 def _percent(value: float | None, digits: int = 2) -> str:

@@ -134,7 +134,7 @@ class Training:
         if reused:
             log.info("model.reused", **facts)
         else:
-            log.info("model.trained", **facts, seconds=round(time.perf_counter() - began, 3))
+            log.info("model.trained", **facts, duration_s=round(time.perf_counter() - began, 3))
         return f"{recipe.name}@{end}"
 
     def _tell_age(self, artefact: Artefact) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,11 @@ from risk.base import Allocation, RiskLimits
 from risk.capital import CapitalPlan, ladder
 from risk.errors import BadInput
 from risk.history import track_record
-from risk.inputs import BoolArray, FloatArray
+from risk.inputs import BoolArray, FloatArray, numbers
 from risk.portfolio import Case, Draft, Names, complete_history, positions
 
 
+@np.errstate(all="ignore")
 def allocate(
     sleeve_returns: pd.DataFrame,
     sleeve_targets: Mapping[str, pd.Series],
@@ -41,7 +43,7 @@ def allocate(
     asset_returns: (n_sessions, n_assets) daily simple returns for VaR and CVaR. A missing one is filled with the mean of the other
         held assets of that day and noted in `excluded`; without a single session the tail is unknown and everything is cash.
     sectors: by symbol; an asset without one counts to the sector "unknown", a fund without one to none.
-    adv_usd: average daily volume by symbol; unknown is not capped. regime_delta: covariance uncertainty, >= 0, of which no more
+    adv_usd: average daily volume by symbol; unknown or infinite is not capped. regime_delta: covariance uncertainty, >= 0, of which no more
         than `limits.max_regime_delta` counts.
     ramp: factor in 0..1 by sleeve, 1 where absent. previous_capital: fractions of NAV, for the last rung of the ladder, on which
         no sleeve gets more than it had.
@@ -53,11 +55,13 @@ def allocate(
 
     Sick returns and covariances never raise; they lead down the ladder of `risk.capital`. The result is checked against every
     limit from scratch, and a portfolio that broke one would lead down the ladder too, in the end to cash. Raises BadInput for what
-    is malformed: duplicated labels, targets of an unknown sleeve or with NaN, held weights or a drawdown with NaN, a ramp outside
-    0..1, a NAV that is not positive. The result does not depend on the order of any labels.
+    is malformed: duplicated labels, symbols that cannot be sorted, text for numbers, targets of an unknown sleeve or with NaN, held
+    weights or a drawdown with NaN, a ramp outside 0..1, a NAV that is not positive, a cap that is NaN or negative. The result does
+    not depend on the order of any labels.
     """
     if not (math.isfinite(nav_usd) and nav_usd > 0):
         raise BadInput(f"nav_usd must be positive, not {nav_usd}")
+    caps.require_caps(limits)
     record = track_record(sleeve_returns, limits.min_track_record_sessions)
     previous = None if previous_capital is None else _looked_up(previous_capital, record.names, "previous_capital", absent=0.0)
     case, notes = _case(
@@ -105,7 +109,7 @@ def _case(
     if unknown:
         raise BadInput(f"targets of sleeves without returns: {sorted(unknown)}")
     before = pd.DataFrame() if previous_weights is None else previous_weights
-    symbols = tuple(sorted({s for target in sleeve_targets.values() for s in target.index.tolist()} | set(before.columns.tolist())))
+    symbols = _sorted({s for target in sleeve_targets.values() for s in target.index.tolist()} | set(before.columns.tolist()))
     held, held_by_all = _held_matrix(before, names, symbols)
     caps.drawdown_scale(drawdown_frac, limits)
     assets = caps.Assets(
@@ -133,6 +137,13 @@ def _case(
     return case, notes
 
 
+def _sorted(symbols: set[Any]) -> Names:
+    try:
+        return tuple(sorted(symbols))
+    except TypeError as error:
+        raise BadInput(f"the symbols of targets and previous_weights are of several kinds: {error}") from error
+
+
 def _target_matrix(sleeve_targets: Mapping[str, pd.Series], names: Names, symbols: Names) -> FloatArray:
     """The targets (n_sleeves, n_symbols) as fractions of each sleeve."""
     position = {symbol: i for i, symbol in enumerate(symbols)}
@@ -141,7 +152,7 @@ def _target_matrix(sleeve_targets: Mapping[str, pd.Series], names: Names, symbol
         labels = sleeve_targets[name].index.tolist() if name in sleeve_targets else []
         if not labels:
             continue
-        values = sleeve_targets[name].to_numpy(dtype=np.float64)
+        values = numbers(sleeve_targets[name], f"targets of {name}")
         if len(set(labels)) != len(labels) or not np.isfinite(values).all():
             raise BadInput(f"targets of {name} hold NaN, infinite values or a symbol twice")
         matrix[row, [position[symbol] for symbol in labels]] = values
@@ -153,10 +164,10 @@ def _held_matrix(previous: pd.DataFrame, names: Names, symbols: Names) -> tuple[
     held, together = np.zeros((len(names), len(symbols))), np.zeros(len(symbols))
     if previous.shape[1] == 0:
         return held, together
-    values = previous.to_numpy(dtype=np.float64)
+    values = numbers(previous, "previous_weights")
     if not (previous.index.is_unique and previous.columns.is_unique and np.isfinite(values).all()):
         raise BadInput("previous_weights hold NaN, infinite values, or a holder or symbol twice")
-    columns = positions(pd.Index(symbols, dtype=object), tuple(previous.columns.tolist()), "previous_weights")
+    columns = positions(_index(symbols), tuple(previous.columns.tolist()), "previous_weights")
     rows = positions(previous.index, names, "previous_weights")
     held[np.ix_(rows >= 0, columns)] = values[rows[rows >= 0]]
     # Summed in the order of the labels, so that the last digit does not depend on the caller's.
@@ -187,14 +198,14 @@ def _looked_up(values: pd.Series, names: Names, name: str, *, absent: float) -> 
     places = positions(values.index, names, name)
     if len(values) == 0:
         return np.full(len(names), absent)
-    found: FloatArray = np.where(places >= 0, values.to_numpy(dtype=np.float64)[places], absent)
+    found: FloatArray = np.where(places >= 0, numbers(values, name)[places], absent)
     return found
 
 
 def _allocation(
     plan: CapitalPlan, case: Case, draft: Draft, regime_delta: float, reasons: list[str], excluded: Mapping[str, str]
 ) -> Allocation:
-    sleeves, assets = pd.Index(case.names, name="sleeve"), pd.Index(case.assets.symbols, name="symbol")
+    sleeves, assets = _index(case.names, "sleeve"), _index(case.assets.symbols, "symbol")
     by_sleeve = ("prior", "views", "confidence", "posterior", "optimizer_weights", "budgets")
     return Allocation(
         capital=pd.Series(draft.capital, index=sleeves),
@@ -218,3 +229,8 @@ def _allocation(
         excluded=excluded,
         repairs=plan.repairs,
     )
+
+
+def _index(names: Names, name: str | None = None) -> pd.Index:
+    """Labels as they are, tuples too."""
+    return pd.Index(names, name=name, tupleize_cols=False)

@@ -29,6 +29,8 @@ def implied_returns(cov: pd.DataFrame, market_weights: pd.Series, risk_aversion:
 
     For a utility w'mu - gamma w'Sigma w without the 1/2, pass risk_aversion = 2 gamma. Raises BadInput for labels that differ,
     NaN and results beyond the largest float, NotPSD for the covariance; both name the assets.
+
+    References: Black & Litterman (1992), Global portfolio optimization, Financial Analysts Journal 48.
     """
     values = covariance_view(cov)
     if not math.isfinite(risk_aversion):
@@ -84,14 +86,17 @@ def posterior(
 
     ((tau Sigma)^-1 + P' Omega^-1 P)^-1 is M, and M ((tau Sigma)^-1 pi + P' Omega^-1 Q) the mean, computed as in `blend`.
     P is an ndarray (n_views, n_assets) in the order of `cov`, or a DataFrame (or, for one view, a Series) by symbol; a symbol it
-    lacks is not part of any view. Q (n_views,) and omega (n_views, n_views) are in the order of its rows. A view with an infinite
+    lacks is not part of any view. Q (n_views,) and omega (n_views, n_views) are in the order of its rows; a Series Q that names the
+    same views as a DataFrame P goes by name. A view with an infinite
     omega is dropped, one with 0 holds exactly; without views the result is pi and (1 + tau) Sigma. Raises BadInput for shapes,
     NaN and results beyond the largest float, NotPSD for the covariance and omega, Infeasible for certain views that contradict
     each other or a prior without risk.
+
+    References: He & Litterman (1999); Black & Litterman (1992).
     """
     values = covariance_view(cov)
     picks, names = _picks(P, cov.index)
-    views, uncertainty = _views(Q, omega, names)
+    views, uncertainty = _views(_ordered(Q, P), omega, names)
     mean, spread = blend(values, aligned(pi, cov.index, "pi"), picks, views, uncertainty, _require_tau(tau), names)
     require_finite(mean, cov.index, "the posterior mean")
     require_finite(np.diagonal(spread), cov.index, "the posterior covariance")
@@ -187,6 +192,13 @@ def _require_agreement(gap: FloatArray, measure: FloatArray | np.float64, names:
     if len(odd):
         which = [str(i if names is None else names[i]) for i in odd[:5]]
         raise Infeasible(f"certain views contradict each other or the prior, at {which}; give them an uncertainty")
+
+
+def _ordered(Q: npt.ArrayLike, P: Picks) -> npt.ArrayLike:
+    """Q by view in the order of the rows of P, where both name the same views; as it is otherwise."""
+    if isinstance(Q, pd.Series) and isinstance(P, pd.DataFrame) and Q.index.is_unique and P.index.is_unique:
+        return Q.reindex(P.index) if len(Q) == len(P) and P.index.isin(Q.index).all() else Q
+    return Q
 
 
 def _views(Q: npt.ArrayLike, omega: npt.ArrayLike, names: Sequence[Any]) -> tuple[FloatArray, FloatArray]:

@@ -13,6 +13,8 @@ from risk.quadratic import ATTEMPTS, EXACT_GAP, solve
 
 _EVEN = 1e-6
 _TRADES_PER_ASSET = 20
+_FLAT = 1e-16
+"""Risk that is less than this beside the returns is beyond what a certificate can see; the program is then a linear one."""
 
 
 def require_room(lower: FloatArray, upper: FloatArray) -> None:
@@ -54,7 +56,7 @@ def utility_program(
     unit = max(float(np.abs(spread).max()), curvature, at_least) or 1.0
     if not math.isfinite(unit):
         raise BadInput("mu or covariance are too large for their utility to be a number")
-    quadratic = np.multiply(cov / size, curvature / unit) if curvature > 0.0 else np.zeros_like(cov)
+    quadratic = np.multiply(cov / size, curvature / unit) if curvature > _FLAT * unit else np.zeros_like(cov)
     program = Program(
         linear=spread / unit,
         quadratic=np.ascontiguousarray(quadratic),

@@ -181,12 +181,15 @@ def nearest_psd(cov: pd.DataFrame) -> pd.DataFrame:
 
     Labels are kept; a symmetric matrix without a negative eigenvalue comes back unchanged, so that a second repair changes
     nothing. What is cut is set to n times the rounding of the largest eigenvalue rather than to 0, so that it stays PSD in
-    floating point. Raises BadInput for what is not square or not finite, by label, or repairs to numbers beyond the largest float.
+    floating point. Raises BadInput for what is not square or not finite, by label, for columns that are the rows in another order,
+    and for a repair beyond the largest float.
 
     References: Higham (1988), Computing a nearest symmetric positive semidefinite matrix, Linear Algebra Appl. 103.
     """
     if cov.shape[0] != cov.shape[1] or cov.shape[0] == 0:
         raise BadInput(f"covariance of shape {cov.shape} is not square")
+    if not cov.index.equals(cov.columns) and set(cov.index) == set(cov.columns):
+        raise BadInput("covariance: rows and columns must carry their labels in the same order")
     values = numbers(cov, "covariance")
     require_finite(values, cov.columns, "covariance")
     symmetric = values if np.array_equal(values, values.T) else values / 2 + values.T / 2

@@ -18,9 +18,10 @@ Sample = pd.Series | npt.ArrayLike
 def psi(reference: Sample, current: Sample, *, bins: int = 10, floor: float = 1e-4) -> float:
     """Population stability index: the sum of (q - p) ln(q / p) over the shares p of the reference and q of the current sample.
 
-    Bins are the quantiles of the reference, [edge, next edge), open at both ends; equal edges collapse, and a constant reference
-    has the bins below, at and above its value. Shares are floored at `floor`, not renormalised. By custom below 0.1 is stable
-    and above 0.25 is not. NaN for an empty sample; NaN values raise BadInput.
+    reference: (n_reference,), current: (n_current,), in one unit, whatever it is. Bins are the quantiles of the reference, [edge, next
+    edge), open at both ends; equal edges collapse, and a constant reference has the bins below, at and above its value. Shares are
+    floored at `floor`, not renormalised. By custom below 0.1 is stable and above 0.25 is not. NaN for an empty sample; NaN values,
+    fewer than two bins and a floor outside (0, 1) raise BadInput.
 
     References: Siddiqi (2006), Credit Risk Scorecards.
     """
@@ -39,7 +40,7 @@ def psi(reference: Sample, current: Sample, *, bins: int = 10, floor: float = 1e
 def ks(reference: Sample, current: Sample) -> TestResult:
     """Two-sample Kolmogorov-Smirnov test: the largest gap between the distributions, and its p-value (exact for small samples).
 
-    NaN for an empty sample; NaN values raise BadInput.
+    The statistic is sup |F - G|. reference: (n_reference,), current: (n_current,). NaN for an empty sample; NaN values raise BadInput.
 
     References: Hodges (1958), The significance probability of the Smirnov two-sample test.
     """

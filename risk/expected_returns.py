@@ -10,9 +10,12 @@ from risk.performance import beta
 
 
 def rolling_mean(returns: pd.DataFrame, *, window: int, periods_per_year: float = 252) -> pd.Series:
-    """Annual arithmetic mean (n_assets,) of the last `window` returns.
+    """Annual arithmetic mean (n_assets,) of the last `window` returns, sum(r) / window periods.
 
-    returns: (n_observations >= window, n_assets), per period; NaN inside the window or too few rows raise BadInput.
+    returns: (n_observations >= window, n_assets), per period. NaN or infinite values inside the window raise BadInput by asset, as do
+    too few rows and a window below 1.
+
+    References: Merton (1980), On estimating the expected return on the market, Journal of Financial Economics 8.
     """
     if window < 1:
         raise BadInput(f"window must be at least 1, not {window}")
@@ -21,10 +24,11 @@ def rolling_mean(returns: pd.DataFrame, *, window: int, periods_per_year: float 
 
 
 def capm(returns: pd.DataFrame, market: pd.Series, *, risk_free: float = 0.0, periods_per_year: float = 252) -> pd.Series:
-    """Annual return that the market pays for each asset's beta, (n_assets,): rf + beta (market - rf).
+    """Annual return that the market pays for each asset's beta, (n_assets,): rf + beta (E[market] periods - rf).
 
     returns: (n_observations, n_assets) and market: (n_observations,), per period, on the same index; risk_free is annual.
-    NaN where the market is constant or has fewer than two returns. NaN in the input raises BadInput, by asset.
+    NaN where the market is constant or has fewer than two returns. NaN in the input raises BadInput, by asset, as do different
+    indices and a risk_free that is not finite.
 
     References: Sharpe (1964), Capital asset prices, Journal of Finance 19.
     """

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from risk.errors import BadInput
-from risk.inputs import PSD_TOLERANCE, FloatArray
+from risk.inputs import PSD_TOLERANCE, FloatArray, numbers
 
 MENDED = 0.05
 
@@ -41,7 +41,10 @@ def given_covariance(covariance: pd.DataFrame, names: Sequence[str]) -> GivenCov
     rows, columns = covariance.index.get_indexer(pd.Index(names)), covariance.columns.get_indexer(pd.Index(names))
     if absent := [name for name, row, column in zip(names, rows, columns, strict=True) if min(row, column) < 0]:
         return GivenCovariance(array=None, trouble=f"the given covariance lacks {absent[:5]}")
-    values = covariance.to_numpy(dtype=np.float64)[np.ix_(rows, columns)]
+    try:
+        values = numbers(covariance, "the given covariance")[np.ix_(rows, columns)]
+    except BadInput as error:
+        return GivenCovariance(array=None, trouble=str(error))
     diagonal = np.diagonal(values)
     sick = ~np.isfinite(values).all(axis=0) | ~np.isfinite(values).all(axis=1) | ~(diagonal > 0)
     if sick.any():

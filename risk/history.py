@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from risk.errors import BadInput
-from risk.inputs import CONSTANT_TOLERANCE, BoolArray, FloatArray, IntArray
+from risk.inputs import CONSTANT_TOLERANCE, BoolArray, FloatArray, IntArray, numbers
 
 PERIODS_PER_YEAR = 252
 _IDLE_SHARE = 0.01
@@ -59,7 +59,7 @@ def track_record(sleeve_returns: pd.DataFrame, min_sessions: int) -> TrackRecord
     labels = [str(label) for label in sleeve_returns.columns]
     order = sorted(range(len(labels)), key=labels.__getitem__)
     names = tuple(labels[i] for i in order)
-    returns = np.asarray(sleeve_returns.to_numpy(dtype=np.float64)[:, order])
+    returns = np.asarray(numbers(sleeve_returns, "sleeve_returns")[:, order])
     impossible = (np.abs(returns) > _MAX_RETURN).any(axis=0)
     if impossible.any():
         corrupt = f"returns beyond {_MAX_RETURN:.0%} a day in {[names[i] for i in np.flatnonzero(impossible)[:5]]}"

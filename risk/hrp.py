@@ -10,6 +10,7 @@ from risk.inputs import FloatArray, covariance_array
 from risk.kernels import kernel
 
 _BEYOND_ONE = 1e-6
+_ROOMY = 1000
 
 
 def hrp(cov: pd.DataFrame, *, correlation: pd.DataFrame | None = None, distance: Literal["paper", "correlation"] = "paper") -> pd.Series:
@@ -26,7 +27,7 @@ def hrp(cov: pd.DataFrame, *, correlation: pd.DataFrame | None = None, distance:
     the same labels in any order. Rounding is forgiven up to |rho| = 1 + 1e-6, and counts as 1. The order of the assets matters
     in two places, as it does in scipy: of two single assets that are joined with each other the first is on the left, and among ties.
     Raises BadInput (NaN, labels that differ, an asset without variance, a correlation whose diagonal is not 1), NotPSD (also for a
-    pair of assets whose |rho| is above 1), all with the assets' names.
+    pair of assets whose |rho| is above 1), both with the assets' names, and NotSolved for weights that do not sum to 1.
 
     References: Lopez de Prado (2016), Building diversified portfolios that outperform out of sample, J. Portfolio Management 42.
     """
@@ -49,9 +50,12 @@ def _weights(cov: FloatArray, rho: FloatArray, distance: str) -> FloatArray:
     gaps = loops.correlation_distances(rho)
     visited, steps = loops.spanning_walk(loops.column_distances(gaps) if distance == "paper" else gaps)
     order = loops.leaves(visited, np.argsort(steps, kind="stable"))
-    # By a power of two the variances come near 1, where nothing overflows and no bit changes.
-    exponent = max(min(int(np.frexp(np.diagonal(cov).max())[1]), 1000), -1000)
-    weights: FloatArray = loops.bisect(cov * 2.0**-exponent, order)
+    # By a power of two the largest variance comes near the end of floats, but for the room that sums need: no bit changes, and the
+    # smallest has the whole range below it.
+    scaled = cov * 2.0 ** min(_ROOMY - int(np.frexp(np.diagonal(cov).max())[1]), _ROOMY)
+    if not np.diagonal(scaled).all():
+        raise BadInput("the variances are too different in size: the ratio of the largest to the smallest is beyond floats")
+    weights: FloatArray = loops.bisect(scaled, order)
     return weights
 
 

@@ -64,7 +64,7 @@ def _assets(sizes: list[float], assets: Assets, limits: RiskLimits) -> list[str]
         if not size:
             continue
         found += _over(size, limits.max_fund_frac if fund else limits.max_symbol_frac, symbol)
-        if not math.isnan(volume):
+        if volume < math.inf:
             found += _over(size * assets.nav_usd, max(volume, 0.0) * limits.max_adv_frac, f"participation in {symbol}", assets.nav_usd)
         if sector:
             sectors.setdefault(sector, []).append(size)
@@ -82,7 +82,7 @@ def _risk(weights: FloatArray, history: FloatArray, limits: RiskLimits) -> list[
             return ["what the portfolio could lose cannot be measured"]
         value_at_risk = -float(np.quantile(outcomes, 0.05))
         # Equal outcomes may differ from their own quantile in the last digit.
-        tail = outcomes[outcomes <= -value_at_risk + 1e-15 * max(1.0, abs(value_at_risk))]
+        tail = outcomes[outcomes <= -value_at_risk + 1e-15 * abs(value_at_risk)]
         found = _over(value_at_risk, limits.max_var95_frac, "VaR")
         found += _over(-float(tail.mean()), limits.max_cvar95_frac, "CVaR")
         if limits.target_volatility_frac > 0:

@@ -7,12 +7,13 @@ the end is written a second time, and checked, in `risk.limit_check`; how far on
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
 
 from risk.base import Bound, RiskLimits, Step
+from risk.errors import BadInput
 from risk.inputs import BoolArray, FloatArray, require_non_negative
 from risk.var import tail_figures
 
@@ -49,6 +50,16 @@ class Figures:
 NOTHING_HELD = Figures(var95=0.0, cvar95=0.0, volatility=0.0)
 
 
+def require_caps(limits: RiskLimits) -> None:
+    """Raise BadInput, by name, for a cap that is NaN or negative, which would forbid nothing or everything, and for a drawdown that
+    would make the portfolio grow."""
+    for name in (field.name for field in fields(limits) if field.name.startswith(("max_", "target_", "drawdown_"))):
+        if not getattr(limits, name) >= 0.0:
+            raise BadInput(f"the limit {name} must be a number and not negative, not {getattr(limits, name)}")
+    if limits.drawdown_min_scale > 1.0:
+        raise BadInput(f"the limit drawdown_min_scale must be at most 1, not {limits.drawdown_min_scale}")
+
+
 def cap_assets(weights: FloatArray, assets: Assets, limits: RiskLimits) -> tuple[FloatArray, Bounds, tuple[Step, ...]]:
     """The caps that need no history, from the narrowest to the widest; the steps say what was left after each."""
     bounds: list[Bound] = []
@@ -73,9 +84,10 @@ def cap_symbols(weights: FloatArray, assets: Assets, limits: RiskLimits) -> Capp
 
 def cap_participation(weights: FloatArray, assets: Assets, limits: RiskLimits) -> Capped:
     """Hold each position's value at or below `max_adv_frac` of the asset's average daily volume, so that it can be closed within a
-    day at that participation; an asset whose volume is unknown is not capped."""
-    known = np.maximum(assets.adv_usd, 0.0) * limits.max_adv_frac / assets.nav_usd
-    caps = np.where(np.isnan(assets.adv_usd), math.inf, known)
+    day at that participation; an asset whose volume is unknown or infinite is not capped."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        known = np.maximum(assets.adv_usd, 0.0) * limits.max_adv_frac / assets.nav_usd
+    caps = np.where(assets.adv_usd < math.inf, known, math.inf)
     capped = np.clip(weights, -caps, caps)
     return capped, tuple(
         Bound(limit="adv", subject=assets.symbols[i], before=float(weights[i]), after=float(capped[i]))

@@ -1,8 +1,8 @@
 """Portfolios that are best for a stated utility: min-max, mean-variance and minimum CVaR.
 
-All are fully invested. The quadratic utility is w'mu - gamma w'Sigma w without the factor 1/2, so a solver with the 1/2 gets
-2 gamma. Infeasible limits raise Infeasible, a solver that stops early raises NotSolved, and every quadratic result is accepted
-only with a duality gap below 1e-8 of the problem's scale.
+All are fully invested. NaN, infinite values and labels that differ raise BadInput by asset; nothing is filled. The quadratic utility
+is w'mu - gamma w'Sigma w without the factor 1/2, so a solver with the 1/2 gets 2 gamma. Infeasible limits raise Infeasible, a solver
+that stops early raises NotSolved, and every quadratic result is accepted only with a duality gap below 1e-8 of the problem's scale.
 """
 
 import math
@@ -13,7 +13,16 @@ import pandas as pd
 
 from risk.box_qp import best, best_in_box, require_room, utility_program
 from risk.errors import BadInput, Infeasible
-from risk.inputs import FloatArray, aligned, covariance_array, require_confidence, require_finite, require_non_negative, returns_matrix
+from risk.inputs import (
+    FloatArray,
+    aligned,
+    covariance_array,
+    numbers,
+    require_confidence,
+    require_finite,
+    require_non_negative,
+    returns_matrix,
+)
 from risk.tail import TailLimit, best_under_cvar, least_cvar, tail_mean
 from risk.trading import best_after_trading
 
@@ -110,7 +119,7 @@ def min_cvar(returns: pd.DataFrame, *, alpha: float = 0.95, max_weight: float = 
 
 
 def _box(size: int, max_weight: float, *, long_only: bool) -> tuple[FloatArray, FloatArray]:
-    upper = np.full(size, require_non_negative(max_weight, "max_weight"))
+    upper = np.full(size, require_non_negative(max_weight, "max_weight"), dtype=np.float64)
     lower = np.zeros(size) if long_only else -upper
     require_room(lower, upper)
     return lower, upper
@@ -120,7 +129,7 @@ def _scenario_matrix(scenarios: pd.DataFrame | npt.ArrayLike, labels: pd.Index) 
     if isinstance(scenarios, pd.DataFrame):
         if not scenarios.columns.is_unique or not (positions := scenarios.columns.get_indexer(labels)).min() >= 0:
             raise BadInput("scenarios lack assets of the covariance, or hold one twice")
-        scenarios = scenarios.to_numpy(dtype=np.float64)
+        scenarios = numbers(scenarios, "scenarios")
         if len(positions) != scenarios.shape[1] or (positions != np.arange(len(positions))).any():
             scenarios = scenarios[:, positions]
     outcomes = np.asarray(scenarios, dtype=np.float64)

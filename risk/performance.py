@@ -65,9 +65,12 @@ def max_drawdown(returns: Returns) -> float:
 
 
 def rolling_sharpe(returns: Returns, window: int = 60, *, periods_per_year: float = 252) -> pd.Series:
-    """Annual Sharpe ratio of the `window` returns up to each one, on the index of `returns`; NaN while incomplete or constant.
+    """Annual Sharpe ratio of the `window` returns up to each one, E[r] / sd[r] sqrt(periods) (n_observations,), as `sharpe_ratio`.
 
-    Raises BadInput for a window below two.
+    returns: (n_observations,); the result has their index. NaN while the window is incomplete or constant. Raises BadInput for a
+    window below two.
+
+    References: Sharpe (1994), The Sharpe ratio, Journal of Portfolio Management 21.
     """
     if window < 2:
         raise BadInput(f"window must be at least 2, not {window}")
@@ -105,7 +108,9 @@ def beta(returns: Returns, benchmark: Returns) -> float:
 
 
 def alpha(returns: Returns, benchmark: Returns, *, periods_per_year: float = 252) -> float:
-    """Annual arithmetic return that beta does not explain, (E[r] - beta E[b]) periods; undefined and refused as beta.
+    """Annual arithmetic return that beta does not explain, (E[r] - beta E[b]) periods.
+
+    returns, benchmark: (n_observations,), on the same days. NaN and errors as of `beta`.
 
     References: Jensen (1968), The performance of mutual funds, Journal of Finance 23.
     """
@@ -115,7 +120,7 @@ def alpha(returns: Returns, benchmark: Returns, *, periods_per_year: float = 252
 
 
 def tracking_error(returns: Returns, benchmark: Returns, *, periods_per_year: float = 252) -> float:
-    """Annual standard deviation of the active return, sd[r - b] sqrt(periods).
+    """Annual standard deviation of the active return, sd[r - b] sqrt(periods), both (n_observations,) and on the same days.
 
     0 for a constant active return, NaN below two returns; series of different days or lengths raise BadInput.
 
@@ -126,7 +131,9 @@ def tracking_error(returns: Returns, benchmark: Returns, *, periods_per_year: fl
 
 
 def information_ratio(returns: Returns, benchmark: Returns, *, periods_per_year: float = 252) -> float:
-    """Annual active return over tracking error, E[r - b] / sd[r - b] sqrt(periods); NaN where the active return is constant.
+    """Annual active return over tracking error, E[r - b] / sd[r - b] sqrt(periods), both (n_observations,) and on the same days.
+
+    NaN where the active return is constant or below two returns; series of different days or lengths raise BadInput.
 
     References: Grinold & Kahn (2000), Active Portfolio Management.
     """

@@ -11,11 +11,14 @@ from risk.base import Bound, RiskLimits, Step
 from risk.capital import CapitalPlan
 from risk.errors import BadInput
 from risk.history import complete_returns
-from risk.inputs import BoolArray, FloatArray, IntArray
+from risk.inputs import BoolArray, FloatArray, IntArray, numbers
 from risk.limit_check import breaches
 from risk.turnover import ROUNDING, Way
 
 Names = tuple[str, ...]
+_SHARES = tuple(i / 20 for i in range(20, -1, -1))
+"""Of the farthest that turnover alone would let a decision go. Between two portfolios the VaR may be higher than at both, and
+scaling it down is turnover too; the first share at which both caps hold is taken, and the last one is no step at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,10 +113,12 @@ class Case:
             return replace(draft, moved=wanted, allowed=most, steps=(*draft.steps, _step("turnover", draft.weights)))
         rows, bounds = self._lawful()
         way = Way(held=held_by_all, start=rows.sum(axis=0), target=draft.weights)
-        fraction = way.farthest(most)
-        weights, factor = self._measured(way.at(fraction))
-        if way.turnover(weights) > way.allowed(most) + ROUNDING:
-            fraction, (weights, factor) = 0.0, self._measured(way.start)
+        farthest = way.farthest(most)
+        for share in _SHARES:
+            fraction = share * farthest
+            weights, factor = self._measured(way.at(fraction))
+            if way.turnover(weights) <= way.allowed(most) + ROUNDING:
+                break
         reached = way.turnover(weights)
         told = {(b.limit, b.subject) for b in draft.bound}
         bound = (*draft.bound, *(b for b in bounds if (b.limit, b.subject) not in told))
@@ -162,8 +167,8 @@ def complete_history(asset_returns: pd.DataFrame, symbols: Names, chosen: BoolAr
     """Complete returns (n_sessions, n_assets) of the chosen symbols, and what was filled; the other columns are zero."""
     used = np.flatnonzero(chosen)
     columns = positions(asset_returns.columns, tuple(symbols[i] for i in used), "asset_returns")
-    known = asset_returns.to_numpy(dtype=np.float64)[:, columns]
-    known[:, columns < 0] = math.nan
+    known = np.full((len(asset_returns), len(used)), math.nan)
+    known[:, columns >= 0] = numbers(asset_returns, "asset_returns")[:, columns[columns >= 0]]
     complete, notes = complete_returns(known, [symbols[i] for i in used])
     if len(used) == len(symbols):
         return complete, notes

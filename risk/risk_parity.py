@@ -63,13 +63,22 @@ def risk_contributions(weights: pd.Series, cov: pd.DataFrame) -> pd.Series:
 
     weights: (n_assets,), short ones allowed; cov: (n_assets, n_assets), PSD. NaN for a portfolio without variance.
     Raises BadInput (NaN, labels that differ), NotPSD.
+
+    References: Maillard, Roncalli & Teiletche (2010), The properties of equally weighted risk contribution portfolios.
     """
     values = covariance_array(cov)
     held = aligned(weights, cov.index, "weights")
+    values, held = _near_one(values), _near_one(held)
     parts = held * (values @ held)
     total = float(parts.sum())
     floor = np.finfo(np.float64).eps * float(np.abs(held).sum() ** 2 * np.abs(values).max())
     return pd.Series(parts / total if total > floor else np.full(len(parts), np.nan), index=cov.index)
+
+
+def _near_one(values: FloatArray) -> FloatArray:
+    """Values over the power of two that brings the largest to between 1/2 and 1: products neither overflow nor lose digits."""
+    scaled: FloatArray = np.ldexp(values, -int(np.frexp(np.abs(values).max())[1]))
+    return scaled
 
 
 def _solve(correlation: FloatArray, budgets: FloatArray) -> FloatArray:

@@ -6,6 +6,7 @@ Results are signed returns of the portfolio (VaR and CVaR positive losses); what
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, datetime, time
 
 import numpy as np
 import pandas as pd
@@ -35,12 +36,12 @@ class MonteCarlo:
     cvar: float
 
 
-def historical(weights: pd.Series, prices: pd.DataFrame, start: str | pd.Timestamp, end: str | pd.Timestamp) -> HistoricalStress:
-    """Buy and hold `weights` from the close of `start` to the close of `end`, both included.
+def historical(weights: pd.Series, prices: pd.DataFrame, start: str | date, end: str | date) -> HistoricalStress:
+    """Buy and hold `weights` from the close of `start` to the close of `end`, both included: wealth 1 + sum_i w_i (p_t,i / p_0,i - 1).
 
     weights: signed fractions by symbol, at the first close; what is short gains when its price falls. prices: (n_sessions,
     n_symbols) adjusted closes on a sorted index; a day that is no session starts at the next and ends at the last one before.
-    Raises BadInput for a symbol without a price all through the window or with one that is not positive at its start, for a
+    Raises BadInput for a symbol without a price (NaN) all through the window or with one that is not positive at its start, for a
     window of fewer than two closes, and for one of which the prices cover only a part: their first or last close lies more
     than a week inside it.
     """
@@ -67,7 +68,11 @@ def factor_shock(weights: pd.Series, betas: pd.Series | pd.DataFrame, shock: flo
     """Return of the portfolio when factors move by `shock`, through the assets' betas: w' B s.
 
     betas: Series by symbol with one shock, or DataFrame (n_assets, n_factors) with shocks by factor, each named; a
-    symbol with a weight needs betas. Raises BadInput for what is missing, twice, NaN or infinite, by symbol or factor.
+    symbol with a weight needs betas. weights: (n_assets,), signed fractions. Raises BadInput for what is missing, twice, NaN or
+    infinite, by symbol or factor.
+
+    References: Sharpe (1964), Capital asset prices, Journal of Finance 19, for one factor; Ross (1976), The arbitrage theory of
+    capital asset pricing, Journal of Economic Theory 13, for several.
     """
     table = betas.to_frame(name="factor") if isinstance(betas, pd.Series) else betas
     shock = pd.Series(dict(shock)) if isinstance(shock, Mapping) else shock
@@ -84,9 +89,11 @@ def factor_shock(weights: pd.Series, betas: pd.Series | pd.DataFrame, shock: flo
 def monte_carlo(weights: pd.Series, mu: pd.Series, cov: pd.DataFrame, *, n: int, seed: int, alpha: float) -> MonteCarlo:
     """Historical VaR and CVaR of `n` simulated normal returns of the portfolio, in the period of mu and cov.
 
-    The draws are of the portfolio's own return, N(w'mu, w'Sigma w): for fixed weights that is the law which joint draws of the
-    assets would have. The same seed gives the same result. Raises BadInput for labels that differ, NaN, n below 1, a negative
-    seed and moments beyond the largest float, NotPSD for the covariance.
+    weights, mu: (n_assets,), cov: (n_assets, n_assets). The draws are of the portfolio's own return, N(w'mu, w'Sigma w): for fixed
+    weights that is the law which joint draws of the assets would have. The same seed gives the same result. Raises BadInput for
+    labels that differ, NaN, n below 1, a negative seed and moments beyond the largest float, NotPSD for the covariance.
+
+    References: Glasserman (2003), Monte Carlo Methods in Financial Engineering, chapter 9.
     """
     values = covariance_view(cov)
     held, means = aligned(weights, cov.index, "weights"), aligned(mu, cov.index, "mu")
@@ -114,10 +121,12 @@ def _by_symbol(weights: pd.Series, known: pd.Index, what: str) -> FloatArray:
     return vector(weights, "weights")
 
 
-def _window(prices: pd.DataFrame, start: str | pd.Timestamp, end: str | pd.Timestamp) -> pd.DataFrame:
+def _window(prices: pd.DataFrame, start: str | date, end: str | date) -> pd.DataFrame:
     """The closes of a window that the prices cover."""
     if not (prices.index.is_monotonic_increasing and prices.index.is_unique):
         raise BadInput("prices are not in order of time, one row for each session")
+    if isinstance(prices.index, pd.DatetimeIndex):
+        start, end = _whole_day(start), _whole_day(end)
     try:
         window = prices.loc[start:end]
     except (TypeError, ValueError, KeyError) as error:
@@ -130,3 +139,10 @@ def _window(prices: pd.DataFrame, start: str | pd.Timestamp, end: str | pd.Times
         if first + _SLACK < days[0] or days[-1] + _SLACK < last:
             raise BadInput(f"prices from {days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d} do not cover {start} to {end}")
     return window
+
+
+def _whole_day(moment: str | date) -> str | date:
+    """A date, or midnight without a zone, as the text by which pandas takes the whole day, its close included."""
+    if not isinstance(moment, date) or (isinstance(moment, datetime) and (moment.tzinfo is not None or moment.time() != time.min)):
+        return moment
+    return f"{moment:%Y-%m-%d}"

@@ -26,7 +26,10 @@ LINEAR_ATTEMPTS = ("HiGHS", "Clarabel")
 
 
 def tail_mean(returns: FloatArray, alpha: float) -> float:
-    """Rockafellar-Uryasev CVaR of finite returns (n,): mean loss over exactly the worst 1 - alpha of the mass."""
+    """Rockafellar-Uryasev CVaR of finite returns (n,), not empty: mean loss over exactly the worst 1 - alpha of the mass.
+
+    References: Rockafellar & Uryasev (2002), Conditional value-at-risk for general loss distributions, Journal of Banking & Finance 26.
+    """
     return tail_loss(returns, require_confidence(alpha))
 
 

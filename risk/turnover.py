@@ -42,7 +42,7 @@ class Way:
         if self.turnover(self.target) <= max_turnover + ROUNDING:
             return 1.0
         offset, move = self.start - self.held, self.target - self.start
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             passes = -offset / move
         knots = np.unique(np.concatenate([[0.0, 1.0], passes[(passes > 0) & (passes < 1)]]))
         costs = np.abs(offset + knots[:, None] * move).sum(axis=1)

@@ -17,7 +17,8 @@ _NORMAL = NormalDist()
 def probabilistic_sharpe_ratio(sharpe: float, n: int, skew: float, kurtosis: float, benchmark: float = 0.0) -> float:
     """Probability that the true Sharpe ratio exceeds `benchmark`, given n returns of that skew and raw kurtosis (normal = 3).
 
-    sharpe and benchmark are per period, never annual. NaN below two returns or for impossible moments.
+    Phi((S - B) sqrt(n - 1) / sqrt(1 - skew S + (kurtosis - 1) / 4 S^2)). sharpe S and benchmark B are per period, never annual. NaN
+    below two returns, for impossible moments and where an input is NaN.
 
     References: Bailey & Lopez de Prado (2012), The Sharpe ratio efficient frontier, Journal of Risk 15.
     """
@@ -30,8 +31,9 @@ def probabilistic_sharpe_ratio(sharpe: float, n: int, skew: float, kurtosis: flo
 def deflated_sharpe_ratio(sharpe: float, n: int, skew: float, kurtosis: float, *, n_trials: int, sharpe_variance: float) -> float:
     """Probability that the true Sharpe ratio exceeds what the best of `n_trials` worthless strategies would show.
 
-    sharpe and sharpe_variance (of the trials' Sharpe ratios) are per period; n_trials counts every trial made, not those kept,
-    and one trial has the benchmark 0, whatever the variance. Raises BadInput for fewer than one trial or, of several, a negative or
+    The probabilistic ratio with the benchmark sqrt(V) ((1 - g) z(1 - 1/N) + g z(1 - 1/(N e))), g being Euler's constant. sharpe and
+    sharpe_variance V (of the trials' Sharpe ratios) are per period; n_trials N counts every trial made, not those kept, and one
+    trial has the benchmark 0, whatever the variance. NaN as there. Raises BadInput for fewer than one trial or, of several, a negative or
     infinite variance.
 
     References: Bailey & Lopez de Prado (2014), The deflated Sharpe ratio, Journal of Portfolio Management 40.
@@ -50,7 +52,7 @@ def cpcv_splits(n: int, *, n_folds: int, n_test_folds: int, purge: int = 0, emba
     """Combinatorial purged cross-validation: (train, test) positions for every choice of test folds, in lexical order.
 
     The n observations form n_folds runs, the first n % n_folds one longer. Training loses `purge` observations before each block
-    of test folds and purge + embargo after it. Raises BadInput for folds that do not fit.
+    of test folds and purge + embargo after it. Positions are int64 arrays, ascending. Raises BadInput for folds that do not fit.
 
     References: Lopez de Prado (2018), Advances in Financial Machine Learning, chapters 7 and 12.
     """
@@ -67,9 +69,12 @@ def cpcv_splits(n: int, *, n_folds: int, n_test_folds: int, purge: int = 0, emba
 
 
 def information_coefficient(signal: pd.Series | npt.ArrayLike, label: pd.Series | npt.ArrayLike) -> float:
-    """Pearson correlation of a signal with what it should foretell.
+    """Pearson correlation of a signal with what it should foretell, both (n_observations,): cov(s, l) / (sd[s] sd[l]).
 
-    Pairs with a NaN are dropped; two Series are paired by label. NaN below three pairs or for a constant side; BadInput on inf.
+    Pairs with a NaN are dropped; two Series are paired by label. NaN below three pairs or for a constant side. Infinite values,
+    different lengths, and labels that differ and repeat raise BadInput.
+
+    References: Grinold & Kahn (2000), Active Portfolio Management, chapter 6.
     """
     return _correlation(*_pairs(signal, label))
 
@@ -78,6 +83,8 @@ def rank_ic(signal: pd.Series | npt.ArrayLike, label: pd.Series | npt.ArrayLike)
     """Spearman correlation of a signal with what it should foretell, ties sharing their average rank; else as the IC.
 
     Pairs with a NaN are dropped before ranking.
+
+    References: Spearman (1904), The proof and measurement of association between two things, American Journal of Psychology 15.
     """
     first, second = _pairs(signal, label)
     return _correlation(_ranks(first), _ranks(second))

@@ -24,6 +24,9 @@ def historical_var(returns: pd.Series | npt.ArrayLike, alpha: float) -> float:
     """Loss that a share alpha of the observed returns stayed below: minus their (1 - alpha) quantile, linearly interpolated.
 
     returns: (n_observations,) simple, per period, of any length (NaN for none). NaN in it raises BadInput.
+
+    References: Jorion (2006), Value at Risk; Hyndman & Fan (1996), Sample quantiles in statistical packages, The American
+    Statistician 50, definition 7.
     """
     return tail_figures(vector(returns, "returns"), alpha)[0]
 
@@ -32,7 +35,7 @@ def historical_cvar(returns: pd.Series | npt.ArrayLike, alpha: float) -> float:
     """Mean loss of the observed returns at or below -VaR, each counted whole.
 
     Differs slightly from the Rockafellar-Uryasev figure that `optimize.min_cvar` minimises, which takes exactly 1 - alpha of the
-    mass. NaN for no returns; NaN in them raises BadInput.
+    mass. returns: (n_observations,) simple, per period. NaN for none; NaN in them raises BadInput.
 
     References: Acerbi & Tasche (2002), On the coherence of expected shortfall, Journal of Banking & Finance 26.
     """
@@ -59,13 +62,18 @@ def parametric_var(mean: float, sd: float, alpha: float, *, horizon: float = 1) 
     """Normal VaR over `horizon` periods: z(alpha) sd sqrt(h) - mean h, for a mean and a standard deviation per period.
 
     Raises BadInput for a mean that is not finite, or a negative sd or horizon.
+
+    References: Jorion (2006), Value at Risk.
     """
     drift, spread = _scaled(mean, sd, horizon)
     return _NORMAL.inv_cdf(1.0 - require_confidence(alpha)) * spread - drift
 
 
 def parametric_cvar(mean: float, sd: float, alpha: float, *, horizon: float = 1) -> float:
-    """Normal expected shortfall over `horizon` periods: phi(z(alpha)) / (1 - alpha) sd sqrt(h) - mean h; errors as parametric_var."""
+    """Normal expected shortfall over `horizon` periods: phi(z(alpha)) / (1 - alpha) sd sqrt(h) - mean h; errors as parametric_var.
+
+    References: McNeil, Frey & Embrechts (2005), Quantitative Risk Management, chapter 2.
+    """
     drift, spread = _scaled(mean, sd, horizon)
     tail = require_confidence(alpha)
     return _NORMAL.pdf(_NORMAL.inv_cdf(1.0 - tail)) / tail * spread - drift
@@ -90,7 +98,8 @@ class Christoffersen:
 def kupiec_pof(exceptions: int, observations: int, alpha: float) -> TestResult:
     """Whether `exceptions` days beyond the VaR among `observations` fit its promise of 1 - alpha; chi-squared with 1 degree.
 
-    Finite for none and for all; NaN without observations. Impossible counts raise BadInput.
+    LR = 2 ln(f^x (1 - f)^(n - x) / (p^x (1 - p)^(n - x))) for x exceptions in n, f = x / n, p = 1 - alpha. Finite for none and for
+    all; NaN without observations. Impossible counts raise BadInput.
 
     References: Kupiec (1995), Techniques for verifying the accuracy of risk measurement models, Journal of Derivatives 3.
     """
@@ -106,7 +115,9 @@ def christoffersen(hits: Sequence[bool] | pd.Series | npt.ArrayLike, alpha: floa
     """Whether VaR exceptions come independently, and the joint test with their number.
 
     hits: (n_observations,) in order, true or 1 where the loss exceeded the VaR. Only the T - 1 transitions count, and the
-    coverage term of the joint test uses their T - 1 later days, so that the two ratios add up exactly. NaN below two.
+    coverage term of the joint test uses their T - 1 later days, so that the two ratios add up exactly: independence is
+    2 (ln L(f01, f11) - ln L(f)) with 1 degree, f01 and f11 the shares of hits after a miss and after a hit, f that of all; the
+    joint one adds Kupiec's ratio and has 2. NaN below two. NaN and what is neither true nor false raise BadInput.
 
     References: Christoffersen (1998), Evaluating interval forecasts, International Economic Review 39.
     """

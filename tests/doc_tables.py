@@ -80,7 +80,8 @@ def accepted(field: FieldInfo) -> str:
         return ", ".join(get_args(kind))
     words = {"int": "whole number", "float": "number", "Decimal": "amount", "Path": "path", "str": "text", "date": "YYYY-MM-DD"}
     name = getattr(kind, "__name__", "")
-    text = {"tuple": "names", "dict": "JSON"}.get(name, words.get(name, name))
+    lists = "names" if str in get_args(kind) else "whole numbers with commas"
+    text = {"tuple": lists, "dict": "JSON"}.get(name, words.get(name, name))
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
     bounds = [f"{sign} {getattr(m, key)}" for m in field.metadata for key, sign in signs.items() if hasattr(m, key)]
     return " ".join([text, *(bounds if name in ("int", "float", "Decimal") else [])])
@@ -92,6 +93,8 @@ def default_of(field: FieldInfo) -> str:
         return ""
     if isinstance(field.default, Path):
         return field.default.relative_to(CHECKOUT).as_posix()
+    if isinstance(field.default, tuple):
+        return ",".join(map(str, field.default))
     return str(field.default)
 
 

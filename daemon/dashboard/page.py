@@ -12,6 +12,7 @@ import numpy as np
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
+from daemon.allocation_record import regime_source
 from daemon.dashboard.charts import Series, line_chart
 from daemon.dashboard.figures import chance, money, number, percent, signed
 from daemon.dashboard.risk_view import KINDS, alarm_sentence, effect, is_sure, limit_grade, limit_name, risk_view, scenario_name
@@ -110,6 +111,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(money=money, number=number, percent=percent, signed=signed, chance=chance)
     environment.filters.update(instant=_instant, day=_day, ago=_ago, effect=effect, limit_name=limit_name, limit_grade=limit_grade)
+    environment.filters.update(regime_source=regime_source)
     environment.filters.update(scenario_name=scenario_name, is_sure=is_sure)
     environment.globals.update(outcome_class=lambda name: _OUTCOMES.get(name, ""), status_class=lambda name: _STATUSES.get(name, ""))
     environment.globals["kinds"] = KINDS

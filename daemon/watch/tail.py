@@ -66,9 +66,10 @@ def _verdict(hits: Sequence[bool], kupiec_p: float, independence_p: float, cover
     """Failing means that losses beyond the VaR are too many or not independent. Too few of them waste room and are only noted."""
     n, exceptions = len(hits), sum(hits)
     expected = (1.0 - ALPHA) * n
-    said = f"{exceptions} losses beyond the VaR in {n} sessions, {expected:.1f} expected"
+    losses, sessions = "loss" if exceptions == 1 else "losses", "session" if n == 1 else "sessions"
+    said = f"{exceptions} {losses} beyond the VaR in {n} {sessions}, {expected:.1f} expected"
     if n < FEWEST_OBSERVATIONS:
-        return False, f"{n} sessions with a forecast and a return, {FEWEST_OBSERVATIONS} needed"
+        return False, f"{n} {sessions} with a forecast and a return, {FEWEST_OBSERVATIONS} needed"
     if kupiec_p < LEVEL and exceptions > expected:
         return True, f"the VaR is too low: {said} (Kupiec p {kupiec_p:.2g})"
     if coverage_p < LEVEL and (exceptions >= expected or independence_p < LEVEL):

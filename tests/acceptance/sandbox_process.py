@@ -129,12 +129,16 @@ class Daemon:
         return self.state / "sandbox"
 
     def get(self, path: str) -> tuple[int, str]:
-        """Status and body of a page of the operator surface."""
+        """Status and body of a page of the operator surface; one that the daemon could not make fails with what its log says."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10.0)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
-            return answer.status, answer.read().decode()
+            status, body = answer.status, answer.read().decode()
+            if status == 500:
+                told = [event for event in self.events if event.get("level") == "error"][-3:]
+                raise AssertionError(f"{path} failed: {body} {json.dumps(told)[-4000:]} {self.foreign[-40:]}")
+            return status, body
         finally:
             connection.close()
 

@@ -57,7 +57,7 @@ def test_the_newest_allocation_is_explained_from_the_record_and_an_earlier_one_b
     told = json.loads(json.dumps(newest(desk.rt.db), allow_nan=False))
     assert (told["session"], told["reason"], told["rung"]) == (D1.isoformat(), "due: a, b", "equal")
     assert told["sleeves"][0]["why"] == (
-        "an equal share gives 50 %, ramping in, session 2 of 4: 25 %; 10 % of NAV is invested after the limits"
+        "an equal share gives 50% of NAV, 25% while ramping in (session 2 of 4); 10% is invested, the rest is in cash"
     )
     assert [(b["limit"], b["subject"]) for b in told["bound"]] == [("ramp", "a"), ("ramp", "b"), ("symbol", "AAA"), ("symbol", "BBB")]
     assert told["cash_frac"] == pytest.approx(0.8)

@@ -404,8 +404,9 @@ def test_the_verb_says_that_there_is_nothing_yet_and_then_shows_every_part(open_
     assert found["cycle_session"] == "2022-01-03" and found["alarms_since"] == {"var_backtest": "2022-01-04"}
     risk_verbs.printed(found)
     told = capsys.readouterr().out
+    assert told.count("bars_daily.daily_return") <= 1, "an input is told once, whoever reads it"
     for text in (
-        "forecast for 2022-01-03  var95 1.23%", "ALARM", "VaR back-test  FAILING", "worst_5_sessions", "factor betas",
+        "forecast for 2022-01-03: VaR 95% 1.23%", "ALARM", "VaR back-test  FAILING", "worst_5_sessions", "factor betas",
         "Utilities",
         "against the benchmark over", "correlation is missing", "drawdown",
     ):  # fmt: skip

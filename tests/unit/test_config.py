@@ -86,6 +86,9 @@ def test_every_problem_is_reported_at_once_one_line_each_with_its_variable():
         ("ALLOCD_STRATEGY_PARAMS", "{"),
         ("ALLOCD_STRATEGY_PARAMS", '{"a": 1}'),
         ("ALLOCD_BENCHMARK", "spy"),
+        ("ALLOCD_TRAINING_MONTHS", "13"),
+        ("ALLOCD_TRAINING_MONTHS", "jan"),
+        ("ALLOCD_TRAINING_MONTHS", ","),
         ("ALLOCD_SANDBOX_START", "next week"),
         ("ALPACA_BASE_URL", "https://paper-api.alpaca.markets/v2"),
         ("ALPACA_BASE_URL", "paper-api.alpaca.markets"),
@@ -94,6 +97,12 @@ def test_every_problem_is_reported_at_once_one_line_each_with_its_variable():
 def test_a_value_out_of_bounds_is_refused_and_its_variable_named(name, text):
     (line,) = problems({name: text})
     assert line.startswith(name) and "environment" in line
+
+
+def test_a_drawdown_that_would_scale_down_from_deeper_than_it_scales_to_is_refused_in_one_line():
+    (line,) = problems({"ALLOCD_DRAWDOWN_SCALE_FROM_FRAC": "0.2"})
+    assert line.startswith("ALLOCD_DRAWDOWN_SCALE_FROM_FRAC is 0.2, beyond ALLOCD_DRAWDOWN_SCALE_TO_FRAC, which is 0.15")
+    assert load({"ALLOCD_DRAWDOWN_SCALE_FROM_FRAC": "0.15"}, env_file=None).drawdown_scale_from_frac == 0.15
 
 
 def test_the_environment_wins_over_the_env_file(tmp_path):

@@ -240,7 +240,7 @@ def test_each_strategy_has_its_figures_and_the_sentence_why_it_has_them() -> Non
     row = row[: row.index("</tr>")]
     cells = re.findall(r"<td[^>]*>([^<]*)</td>", row)
     assert cells == ["+6.0%", "–", "30%", "+7.0%", "31.0%", "26.0%", "29.4%", "25.0%"]
-    assert "<li><strong>momentum</strong> risk parity to the blended budgets gives 29.4 %, capped at 25 %" in page
+    assert "<li><strong>momentum</strong> risk parity to the blended budgets gives 29.4% of NAV, capped at 25%" in page
 
 
 @pytest.mark.parametrize(("value", "text"), [(None, "–"), (0.0004, "< 0.001"), (0.0321, "0.032"), (1.0, "1.000"), (0.0, "< 0.001")])

@@ -270,3 +270,13 @@ def test_whatever_the_views_the_answer_is_finite_or_an_error_of_ours(seed: int, 
     except RiskError:
         return
     assert np.isfinite(mean).all() and np.isfinite(spread.to_numpy()).all()
+
+
+def test_views_that_carry_names_go_by_name() -> None:
+    cov, pi, P, Q, tau = problem(5, 4, 3)
+    picks = pd.DataFrame(P, index=["first", "second", "third"], columns=cov.index)
+    omega = omega_proportional(cov, P, tau)
+    named = pd.Series(Q, index=picks.index).iloc[[2, 0, 1]]
+    expected, _ = posterior(cov, pi, P, Q, omega, tau)
+    pd.testing.assert_series_equal(posterior(cov, pi, picks, named, omega, tau)[0], expected)
+    pd.testing.assert_series_equal(posterior(cov, pi, picks, pd.Series(Q), omega, tau)[0], expected)

@@ -195,3 +195,8 @@ def test_values_by_label_come_in_the_order_asked_for_or_not_at_all() -> None:
         vector(pd.Series({"y": np.nan, "x": 1.0}), "weights")
     with pytest.raises(BadInput, match="no number"):
         vector(["one"], "weights")
+
+
+def test_a_covariance_whose_columns_stand_in_another_order_is_not_repaired_into_another_one() -> None:
+    with pytest.raises(BadInput, match="same order"):
+        nearest_psd(frame(with_spectrum(1, np.array([1.0, 2.0, 3.0]))).iloc[:, ::-1])

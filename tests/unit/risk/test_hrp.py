@@ -206,3 +206,17 @@ def test_refusals_name_the_assets() -> None:
 def test_rounding_beyond_one_counts_as_one() -> None:
     cov = pd.DataFrame([[1.0, 1.0 + 1e-10], [1.0 + 1e-10, 1.0]])
     assert hrp(cov, distance="correlation").tolist() == pytest.approx([0.5, 0.5])
+
+
+def test_variances_from_one_end_of_floats_to_the_other_are_bisected_or_refused() -> None:
+    names = ["a", "b", "c"]
+    weights = hrp(pd.DataFrame(np.diag([1e-290, 1e-290, 1e300]), index=names, columns=names))
+    assert weights.to_dict() == pytest.approx({"a": 0.5, "b": 0.5, "c": 0.0})
+    with pytest.raises(BadInput, match="different in size"):
+        hrp(pd.DataFrame(np.diag([5e-324, 1.0, 1e308]), index=names, columns=names))
+
+
+@pytest.mark.parametrize("exponent", [-1000, -500, 500, 1000])
+def test_weights_are_the_same_in_every_bit_in_units_that_are_powers_of_two(exponent: int) -> None:
+    cov = returns_of(3, 9).cov()
+    pd.testing.assert_series_equal(hrp(np.ldexp(cov, exponent)), hrp(cov), check_exact=True)

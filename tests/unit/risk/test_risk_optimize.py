@@ -205,3 +205,36 @@ def test_risk_parity_says_why_it_has_no_answer() -> None:
 
 def test_risk_shares_of_a_riskless_portfolio_are_undefined() -> None:
     assert risk_contributions(pd.Series([1.0, 1.0]), pd.DataFrame([[1.0, -1.0], [-1.0, 1.0]])).isna().all()
+
+
+def test_whole_numbers_are_as_good_as_floats_for_every_parameter() -> None:
+    mu, cov, rng = problem(4, 8)
+    start, outcomes = pd.Series(1 / 8, index=mu.index), pd.DataFrame(rng.normal(0, 0.02, (60, 8)), columns=mu.index)
+    calls = (
+        lambda one, zero, two: min_max(mu, cov, risk_aversion=two, delta=zero, max_weight=one),
+        lambda one, zero, two: min_max(mu, cov, risk_aversion=two, max_weight=one, scenarios=outcomes, max_cvar=one),
+        lambda one, zero, two: mean_variance(mu, cov, risk_aversion=two, l1=one, previous=start, max_turnover=one, max_weight=two),
+        lambda one, zero, two: mean_variance(mu, cov, risk_aversion=two, l1=zero, max_weight=one, long_only=False),
+        lambda one, zero, two: min_cvar(outcomes, max_weight=one, min_return=-one),
+    )
+    for call in calls:
+        pd.testing.assert_series_equal(call(1, 0, 2), call(1.0, 0.0, 2.0))
+
+
+def test_scenarios_of_text_are_refused() -> None:
+    mu, cov, _ = problem(4, 3)
+    with pytest.raises(BadInput, match="scenarios"):
+        min_max(mu, cov, risk_aversion=1.0, scenarios=pd.DataFrame([["much"] * 3], columns=mu.index), max_cvar=1.0)
+
+
+@pytest.mark.parametrize("unit", [1e-40, 1e-150, 1e-290])
+def test_risk_that_is_nothing_beside_the_returns_leaves_the_best_returns_within_the_cvar(unit: float) -> None:
+    mu, cov, rng = problem(6, 40)
+    outcomes = pd.DataFrame(rng.normal(0, 0.02, (120, 40)), columns=mu.index)
+    bound = 1.2 * tail_mean((outcomes @ min_cvar(outcomes)).to_numpy(), 0.95)
+    found = min_max(mu, cov * unit, risk_aversion=1.0, scenarios=outcomes, max_cvar=bound)
+    w, level, over = cp.Variable(40), cp.Variable(), cp.Variable(120, nonneg=True)
+    limits = [cp.sum(w) == 1, w >= 0, over >= -outcomes.to_numpy() @ w - level, level + cp.sum(over) / (0.05 * 120) <= bound]
+    best = cp.Problem(cp.Maximize(mu.to_numpy() @ w), limits).solve(solver="CLARABEL")
+    assert found @ mu == pytest.approx(best, abs=1e-7)
+    assert tail_mean((outcomes @ found).to_numpy(), 0.95) <= bound + 1e-9

@@ -228,3 +228,9 @@ def test_risk_shares_of_a_short_position_may_be_negative_and_sum_to_one() -> Non
     cov = pd.DataFrame([[0.04, 0.03], [0.03, 0.09]])
     # w'Sw = 0.04 - 2 * 0.5 * 0.03 + 0.25 * 0.09 = 0.0325; parts 0.04 - 0.015 and -0.5 * (0.03 - 0.045).
     assert risk_contributions(pd.Series([1.0, -0.5]), cov).tolist() == pytest.approx([0.025 / 0.0325, 0.0075 / 0.0325])
+
+
+@pytest.mark.parametrize(("cov_unit", "weight_unit"), [(1e-320, 1.0), (1e300, 1e10), (1e-200, 1e-200), (1.0, 1e200)])
+def test_shares_of_the_risk_do_not_depend_on_units(cov_unit: float, weight_unit: float) -> None:
+    cov, weights = pd.DataFrame([[4.0, 1.0], [1.0, 9.0]]), pd.Series([1.0, 2.0])
+    assert risk_contributions(weights * weight_unit, cov * cov_unit).to_list() == pytest.approx([6 / 44, 38 / 44], rel=1e-3)

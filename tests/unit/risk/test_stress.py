@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from datetime import date, datetime
 
 import numpy as np
 import pandas as pd
@@ -70,7 +71,7 @@ def test_a_window_may_begin_and_end_on_days_that_are_no_sessions() -> None:
         (lambda w, p: historical(w, p, "2020-02-20", "2020-02-18"), "0 closes"),
         (lambda w, p: historical(w, p, "2020-02-20", "2020-02-20"), "1 closes"),
         (lambda w, p: historical(w, p, "someday", "2020-02-20"), "no window from 'someday'"),
-        (lambda w, p: historical(w, p.tz_localize("UTC"), pd.Timestamp("2020-02-18"), "2020-02-20"), "no window|closes"),
+        (lambda w, p: historical(w, p.tz_localize("UTC"), pd.Timestamp("2020-02-18 16:00"), "2020-02-20"), "no window|closes"),
         (lambda w, p: historical(w, p.iloc[::-1], DAYS[0], DAYS[3]), "not in order of time"),
         (lambda w, p: historical(w, p.iloc[[0, 1, 1, 2]], DAYS[0], DAYS[2]), "one row for each session"),
         (lambda w, p: historical(w, p.assign(b=np.nan), DAYS[0], DAYS[3]), "prices holds NaN .*'b'"),
@@ -195,3 +196,14 @@ def test_a_simulation_that_cannot_be_run_is_refused_with_its_cause(change: dict[
         monte_carlo(**(arguments | change))
     with pytest.raises(NotPSD):
         monte_carlo(**(arguments | {"cov": -arguments["cov"]}))
+
+
+@pytest.mark.parametrize("zone", [None, "America/New_York"])
+@pytest.mark.parametrize("hour", [0, 16])
+def test_a_date_is_the_whole_day_with_its_close_whatever_it_is_written_as(zone: str | None, hour: int) -> None:
+    prices = closes(a=[10.0, 11.0, 12.0, 13.0, 14.0], b=[20.0, 10.0, 30.0, 20.0, 40.0])
+    prices.index = (prices.index + pd.Timedelta(hours=hour)).tz_localize(zone)
+    weights = pd.Series({"a": 0.5, "b": 0.25})
+    for write in (str, pd.Timestamp, date.fromisoformat, datetime.fromisoformat):
+        found = historical(weights, prices, write("2020-02-18"), write("2020-02-20"))
+        assert found.asset_returns.to_dict() == pytest.approx({"a": 13 / 11 - 1, "b": 1.0})

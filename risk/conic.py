@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import clarabel
 import numpy as np
-import osqp
-from scipy import optimize, sparse
+from scipy import sparse
 
 from risk.errors import Infeasible
 from risk.inputs import FloatArray
@@ -55,6 +54,8 @@ def osqp_answer(program: Program) -> Answer:
     constraints = sparse.vstack([np.ones((1, program.size)), program.rows, sparse.identity(program.size)], format="csc")
     low = np.concatenate([[program.total], np.full(count, -np.inf), program.lower])
     high = np.concatenate([[program.total], program.limits, program.upper])
+    import osqp  # the solver of last resort, which most processes never need
+
     solver = osqp.OSQP()
     solver.setup(
         sparse.triu(sparse.csc_matrix(program.quadratic), format="csc"),
@@ -81,6 +82,8 @@ def osqp_answer(program: Program) -> Answer:
 
 def highs_linear(program: LinearProgram) -> Answer:
     """Solve a linear program by HiGHS' dual simplex method. Raises Infeasible where it proves that no x satisfies the constraints."""
+    from scipy import optimize  # slow to import, and for linear programs alone
+
     result = optimize.linprog(
         program.cost,
         A_ub=program.rows,

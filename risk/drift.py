@@ -6,7 +6,6 @@ import warnings
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
 from risk.base import TestResult
 from risk.errors import BadInput
@@ -47,6 +46,8 @@ def ks(reference: Sample, current: Sample) -> TestResult:
     old, new = vector(reference, "reference"), vector(current, "current")
     if len(old) == 0 or len(new) == 0:
         return TestResult(statistic=math.nan, p_value=math.nan)
+    from scipy import stats  # slow to import
+
     with warnings.catch_warnings():
         # The exact p-value may overflow, whereupon scipy says so and gives the asymptotic one.
         warnings.simplefilter("ignore", RuntimeWarning)

@@ -5,8 +5,9 @@ import math
 import numpy as np
 
 from risk.base import RiskLimits
+from risk.history import PERIODS_PER_YEAR
 from risk.inputs import FloatArray
-from risk.limits import PERIODS_PER_YEAR, Assets
+from risk.limits import Assets
 
 TOLERANCE = 1e-9
 """How far a figure may lie above its limit: rounding, one part in a billion of NAV."""

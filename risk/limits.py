@@ -14,11 +14,11 @@ import numpy as np
 
 from risk.base import Bound, RiskLimits, Step
 from risk.errors import BadInput
+from risk.history import PERIODS_PER_YEAR
 from risk.inputs import BoolArray, FloatArray, require_non_negative
 from risk.var import tail_figures
 
 UNKNOWN_SECTOR = "unknown"
-PERIODS_PER_YEAR = 252
 Bounds = tuple[Bound, ...]
 Capped = tuple[FloatArray, Bounds]
 

@@ -85,6 +85,10 @@ def _absolute(path: Path) -> Path:
     return CHECKOUT / path.expanduser()
 
 
+def _folder(text: str) -> str:
+    return str(_absolute(Path(text))) if text else ""
+
+
 def _sources(value: object) -> object:
     """Each dataset's source as a name or a list of names."""
     found = _parsed(value)
@@ -109,6 +113,7 @@ JsonObject = Annotated[dict[str, dict[str, Any]], BeforeValidator(_parsed)]
 SourceNames = Annotated[dict[str, Annotated[tuple[str, ...], Field(min_length=1)]], BeforeValidator(_sources)]
 Budgets = Annotated[dict[str, Annotated[int, Field(ge=1)]], BeforeValidator(_parsed)]
 Contact = Annotated[str, AfterValidator(_contact)]
+Folder = Annotated[str, AfterValidator(_folder)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -152,6 +157,14 @@ class Settings(BaseSettings):
     # Strategies.
     strategies: NameList = Field((), description="Strategies to run: names with commas, or a JSON list. Empty: all of the catalog.")
     strategy_params: JsonObject = Field({}, description='Overrides by strategy, JSON: {"congress_aggregate": {"top": 10}}.')
+    strategy_limits: JsonObject = Field(
+        {}, description='Limits of one strategy, JSON: {"kalman_pairs": {"target_volatility_frac": 0.1, "max_capital_frac": 0.15}}.'
+    )
+    short_selling: bool = Field(True, description="Sell short where a strategy wants to and the broker allows it.")
+    strategy_dir: Folder = Field("", description="Folder of an operator's own strategies, one file each; empty: none.")
+    strategy_timeout_s: Positive = Field(
+        10.0, description="Seconds for one evaluation of an own strategy; 3 times that for all of a session."
+    )
 
     # Training.
     training_months: Months = Field((1, 4, 7, 10), description="Months in whose first session models are trained, 1 to 12 with commas.")
@@ -195,7 +208,9 @@ class Settings(BaseSettings):
 
     # Planning and costs.
     min_notional_usd: Usd = Field(Decimal(25), description="Smallest trade worth sending.")
-    band_frac: Fraction = Field(0.0005, description="A trade of a strategy in a symbol below this is left alone, unless it closes.")
+    band_frac: Fraction = Field(
+        0.0005, description="A trade of a strategy in a symbol below this is left alone, unless it opens or closes."
+    )
     qty_decimals: Annotated[int, Field(ge=0, le=9)] = Field(6, description="Decimals of a share quantity; 0 trades whole shares.")
     cost_bps: NotNegative = Field(2.0, description="Half-spread charged in shadow books and replay.")
     shadow_warmup_sessions: Annotated[int, Field(ge=0)] = Field(252, description="History over which a new shadow book is warmed up.")
@@ -283,6 +298,12 @@ def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment for a child process of ours: this one's without its secrets and systemd sockets, plus `extra`."""
     withheld = {variable(name) for name in secret_fields()} | WITHHELD
     return {name: text for name, text in os.environ.items() if name not in withheld} | dict(extra or {})
+
+
+def bare_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """The environment for code that is not ours: where programs are, language and thread counts, plus `extra`; nothing else of ours."""
+    kept = ("PATH", "LANG", "LC_ALL", "TZ", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_CACHE_DIR")
+    return {name: os.environ[name] for name in kept if name in os.environ} | dict(extra)
 
 
 def kernel_cache(modules: Path, directory: Path) -> None:

@@ -73,7 +73,7 @@ def explain(cycle: Mapping[str, Any], invested: Mapping[str, float]) -> dict[str
         "regime_why": regime_why(told.get("regime"), told["regime_delta"]),
         "drawdown_frac": told.get("drawdown_frac"),
         "limits": limits,
-        "sleeves": [_sleeve(s["name"], s["cycles"], told, limits, invested) for s in given["sleeves"]],
+        "sleeves": [_sleeve(s, told, limits, invested) for s in given["sleeves"]],
         "bound": sorted((dict(b) for b in told["bound"]), key=lambda b: b["limit"] in BY_SYMBOL),
         **{name: told.get(name) for name in FIGURES},
         "forecast": told.get("forecast"),
@@ -98,7 +98,9 @@ def cash_parts(steps: Any) -> list[dict[str, Any]]:
     return parts
 
 
-def _sleeve(name: str, cycles: int, told: Mapping[str, Any], limits: Mapping[str, Any], invested: Mapping[str, float]) -> dict[str, Any]:
+def _sleeve(given: Mapping[str, Any], told: Mapping[str, Any], limits: Mapping[str, Any], invested: Mapping[str, float]) -> dict[str, Any]:
+    name, cycles = given["name"], given["cycles"]
+
     def figure(key: str) -> Any:
         return told.get(key, {}).get(name)
 
@@ -111,7 +113,7 @@ def _sleeve(name: str, cycles: int, told: Mapping[str, Any], limits: Mapping[str
         "optimizer_weight": figure("optimizer_weights"),
         "budget": figure("budgets"),
         "planned": figure("planned"),
-        "cap": limits["max_sleeve_frac"],
+        "cap": min(limits["max_sleeve_frac"], given.get("max_capital_frac", 1.0)),
         "ramp": figure("ramp"),
         "ramp_session": min(cycles + 1, limits["ramp_sessions"]),
         "ramp_sessions": limits["ramp_sessions"],
@@ -158,6 +160,8 @@ def _given(sleeve: Mapping[str, Any], rung: str) -> str:
     planned = "nothing" if nothing else f"{_percent(sleeve['planned'])} of NAV"
     if rung == "previous":
         return "it had nothing to keep" if nothing else f"it keeps the {planned} that it had"
+    if sleeve["excluded"] and nothing:
+        return f"not optimised ({sleeve['excluded']}), and it wants nothing: it gets nothing"
     if sleeve["excluded"] and rung != "equal":
         return f"not optimised ({sleeve['excluded']}): the equal share gives {planned}"
     return f"{GIVES.get(rung, rung)} {planned}"

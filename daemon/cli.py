@@ -3,12 +3,14 @@
 import errno
 import importlib
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -79,6 +81,13 @@ def _fail(text: str, code: int) -> int:
     return code
 
 
+def _leave(code: int) -> NoReturn:
+    """End a process whose work is done and recorded at once: taking down an interpreter with its compiled kernels takes up to a second."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 def _module(name: str) -> Any:
     """A module of ours, loaded when a verb needs it."""
     return importlib.import_module(f"daemon.{name}")
@@ -99,7 +108,7 @@ def run(
     if clock not in ("auto", "system", "virtual"):
         raise typer.BadParameter(f"--clock {clock}: write auto, system or virtual")
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it asks for a reload, also before there is anything to reload
-    raise typer.Exit(_module("live").Daemon(_load(), clock).run())
+    _leave(_module("live").Daemon(_load(), clock).run())
 
 
 @app.command("import")
@@ -148,12 +157,14 @@ def once(job: Annotated[str, typer.Argument(help="Job name, e.g. cycle or ingest
 @app.command()
 def why(
     symbol: str,
-    at: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%z"], help="As of then; default now.")] = None,
+    at: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%z"], help="As of then, a date to its end; default now.")
+    ] = None,
     as_json: AsJson = False,
     sandbox: Sandbox = None,
 ) -> None:
     """From an order back to sleeves, weights and the disclosures behind them."""
-    _module("verbs").why(_load(), symbol, _aware(at), as_json, sandbox)
+    _module("verbs").why(_load(), symbol, _to_its_end(at), as_json, sandbox)
 
 
 @app.command()
@@ -170,6 +181,55 @@ def allocation(
 ) -> None:
     """How the newest allocation divided the account, and why each strategy has what it has."""
     _module("allocation_verbs").allocation(_load(), at and at.date(), as_json, sandbox)
+
+
+@app.command()
+def strategies(as_json: AsJson = False, sandbox: Sandbox = None) -> None:
+    """How each strategy stands: when it is due, what came of it last, its inputs, its money, its state."""
+    _module("strategy_verbs").strategies(_load(), as_json, sandbox)
+
+
+strategy = typer.Typer(no_args_is_help=True, help="One strategy: pause, resume, retire or simulate it.")
+app.add_typer(strategy, name="strategy")
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A strategy, e.g. congress_aggregate.")]
+Reason = Annotated[str, typer.Option(help="Why; kept with the decision.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would follow and record nothing.")]
+
+
+@strategy.command("pause")
+def strategy_pause(name: Name, reason: Reason = "", dry_run: DryRun = False, as_json: AsJson = False, sandbox: Sandbox = None) -> None:
+    """Stop evaluating a strategy; it keeps its last targets."""
+    _module("strategy_verbs").decide(_load(), name, "paused", reason, dry_run, as_json, sandbox)
+
+
+@strategy.command("resume")
+def strategy_resume(name: Name, reason: Reason = "", dry_run: DryRun = False, as_json: AsJson = False, sandbox: Sandbox = None) -> None:
+    """Evaluate a paused or retired strategy again."""
+    _module("strategy_verbs").decide(_load(), name, "active", reason, dry_run, as_json, sandbox)
+
+
+@strategy.command("retire")
+def strategy_retire(name: Name, reason: Reason = "", dry_run: DryRun = False, as_json: AsJson = False, sandbox: Sandbox = None) -> None:
+    """Wind a strategy down to cash; its capital goes to the others."""
+    _module("strategy_verbs").decide(_load(), name, "retired", reason, dry_run, as_json, sandbox)
+
+
+@strategy.command("simulate")
+def strategy_simulate(
+    name: Name,
+    start: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First session.")],
+    end: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last session.")],
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="PARAM=VALUE", help="A parameter; may be repeated.")] = None,
+    grid: Annotated[list[str] | None, typer.Option(metavar="PARAM=V1,V2,...", help="Values to try; may be repeated.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Directory for tear_sheet.json and the files of a replay.")] = None,
+    paths: Annotated[int, typer.Option(min=1, help="Simulated paths of each spread of a pairs strategy.")] = 500,
+    as_json: AsJson = False,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="Over the sandbox's own data.")] = False,
+) -> None:
+    """Replay one strategy alone: its tear sheet, and what is left of its Sharpe ratio after all that was tried."""
+    _module("simulate_verb").simulate(
+        _load(), name, start.date(), end.date(), set_ or [], grid or [], out=out, paths=paths, as_json=as_json, sandbox=sandbox
+    )
 
 
 @app.command()
@@ -238,6 +298,13 @@ def migrate() -> None:
 
 def _aware(at: datetime | None) -> datetime | None:
     return at if at is None or at.tzinfo is not None else at.replace(tzinfo=UTC)
+
+
+def _to_its_end(at: datetime | None) -> datetime | None:
+    """The last instant of a New York day that was given as a date; an instant as it is."""
+    if at is None or at.tzinfo is not None:
+        return at
+    return (at + timedelta(days=1)).replace(tzinfo=ZoneInfo("America/New_York")) - timedelta(microseconds=1)
 
 
 Seed = Annotated[int, typer.Option(help="Seed of the generated market.")]

@@ -214,7 +214,7 @@ def _tell_failure(rt: DataRuntime, fetch: Fetch, error: Exception, started: floa
         rt.metrics.inc("allocd_scraper_schema_changes_total", source=fetch.source.name)
     page = {} if last is None or last.path is None else {"page": str(last.path)}
     expected = fetch.source.optional or isinstance(error, CircuitOpen | CollectingStopped)
-    emit = log.warning if expected else log.error
+    emit = log.info if isinstance(error, CollectingStopped) else log.warning if expected else log.error
     emit("scrape.failed", **_told(fetch, started), **page, error_type=type(error).__name__, reason=str(error)[:500])
 
 

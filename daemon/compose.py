@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from config import CHECKOUT, Settings
-from daemon import artefacts, feeds
+from daemon import artefacts, feeds, own_strategies
 from daemon.book import TradingBook
 from daemon.calendar import Calendar
 from daemon.clock import Clock
@@ -19,6 +19,7 @@ from daemon.metrics import Metrics
 from daemon.raw_archive import RawArchive
 from daemon.runtime import DataRuntime, Runtime
 from daemon.schedule import thinned
+from daemon.sleeve_inputs import own_limits
 from daemon.source_choice import chosen
 from daemon.store.postgres import Database
 from daemon.store.segments import Lake
@@ -53,20 +54,37 @@ def code_version() -> str:
     return f"{VERSION}+{revision(CHECKOUT)}"
 
 
+def own(settings: Settings) -> own_strategies.Found:
+    """The operator's own strategies, and the files that are left out. Each process looks for them once."""
+    return own_strategies.found(settings.strategy_dir, settings.strategy_timeout_s)
+
+
+def catalog(settings: Settings) -> dict[str, Strategy]:
+    """Every strategy that can be switched on: the catalog's and the operator's own, by name."""
+    return dict(sorted({**CATALOG, **own(settings).strategies}.items()))
+
+
 def enabled(settings: Settings) -> tuple[dict[str, Strategy], dict[str, dict[str, Any]]]:
     """The strategies that the settings switch on, and their complete parameters. Raises StartRefused."""
-    names = settings.strategies or tuple(CATALOG)
+    known = catalog(settings)
+    names = settings.strategies or tuple(known)
     for name in (*names, *settings.strategy_params):
-        if name not in CATALOG:
-            near = difflib.get_close_matches(name, CATALOG, n=1, cutoff=0.0)
-            raise StartRefused(
-                f"ALLOCD_STRATEGIES or ALLOCD_STRATEGY_PARAMS names {name!r}, which is not in the catalog; the nearest is {near[0]!r}"
-            )
+        if name not in known and (name in names or own(settings).refusal(name) is None):
+            raise StartRefused(_unknown(settings, name, known))
     try:
-        params = {name: resolve_params(CATALOG[name], settings.strategy_params.get(name)) for name in sorted(names)}
+        params = {name: resolve_params(known[name], settings.strategy_params.get(name)) for name in sorted(names)}
     except StrategyError as error:
         raise StartRefused(f"ALLOCD_STRATEGY_PARAMS: {error}") from error
-    return {name: CATALOG[name] for name in sorted(names)}, params
+    own_limits(settings.strategy_limits, known)
+    return {name: known[name] for name in sorted(names)}, params
+
+
+def _unknown(settings: Settings, name: str, known: Mapping[str, Strategy]) -> str:
+    """Why a name in the settings cannot be used."""
+    if (refusal := own(settings).refusal(name) or own(settings).refusal("")) is not None:
+        return f"ALLOCD_STRATEGIES or ALLOCD_STRATEGY_PARAMS names {name!r}, which cannot be used; {refusal}"
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+    return f"ALLOCD_STRATEGIES or ALLOCD_STRATEGY_PARAMS names {name!r}, which is not in the catalog; the nearest is {near[0]!r}"
 
 
 def metrics_of(strategies: Mapping[str, Strategy], settle_anchors: tuple[str, ...]) -> Metrics:
@@ -184,4 +202,5 @@ def runtime(
         id_prefix=id_prefix,
         code_version=code_version(),
         sandbox=sandbox,
+        strategy_hashes=own(settings).hashes(),
     )

@@ -1,95 +1,34 @@
 """The cycle: gather what is known, decide purely, record the decision with its orders in one transaction, then send."""
 
-import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from daemon.book import OpenOrder, Outbox, PendingCross
-from daemon.cycle_input import CycleInput, Options, SleeveInput
-from daemon.decision import Decision, Evaluation, decide, extend, step_books
+from daemon.cycle_input import CycleInput, Options
+from daemon.decision import Decision, decide, extend, step_books
 from daemon.decision_log import tell
 from daemon.freshness import stale_datasets
 from daemon.jobs import Skipped, attempt
 from daemon.logging import bound, get_logger
 from daemon.marks import drawdown_frac
-from daemon.readings import HISTORY_SESSIONS, coverage
+from daemon.memory import Memory, history_hash, recall, remember_targets, save_states
+from daemon.readings import coverage
 from daemon.report_data import decision_json
 from daemon.runtime import Runtime
 from daemon.settle import SEND_UNTIL, send, settle
-from daemon.shadow import ShadowBook, ShadowMark
+from daemon.shadow import ShadowMark
+from daemon.sleeve_inputs import may_short, sleeve_inputs
 from daemon.store.events import micros
-from daemon.store.postgres import Database
 from daemon.store.segments import BARS
 from execution.planning import SleeveState
 from execution.sleeves import transfer
 from strategies.base import Targets
 
 log = get_logger("cycle")
-
-
-@dataclass(slots=True)
-class SleeveMemory:
-    """What the next cycle must know of one strategy; recorded with every cycle and loaded at start."""
-
-    book: ShadowBook
-    targets: dict[str, float] = field(default_factory=dict)
-    last_due: date | None = None
-    cycles: int = 0
-
-
-@dataclass(slots=True)
-class Memory:
-    """What the next cycle must know of the ones before. rung: of the last allocation. unfinished: as in CycleInput."""
-
-    sleeves: dict[str, SleeveMemory]
-    history: pd.DataFrame
-    capital: dict[str, float]
-    rung: str = ""
-    unfinished: bool = False
-
-
-def load_memory(db: Database, names: Sequence[str], session: date) -> Memory:
-    """Everything recorded before `session`."""
-    books = {r["sleeve"]: ShadowBook.from_json(r["sleeve"], r["state"]["book"]) for r in db.rows("shadow_states_all")}
-    states = {r["sleeve"]: r["state"] for r in db.rows("shadow_states_all")}
-    memory = {name: SleeveMemory(book=books.get(name, ShadowBook(sleeve=name))) for name in names}
-    for row in db.rows("evaluations_last", before=session):
-        if row["sleeve"] in memory:
-            memory[row["sleeve"]].last_due = row["due_session"]
-    for row in db.rows("targets_before", before=session):
-        if row["sleeve"] in memory:
-            memory[row["sleeve"]].targets[row["symbol"]] = row["weight"]
-    for name, state in states.items():
-        if name in memory:
-            memory[name].cycles = state["cycles"]
-            warmed = state.get("last_due")
-            if warmed and (memory[name].last_due is None or date.fromisoformat(warmed) > memory[name].last_due):  # type: ignore[operator]
-                memory[name].last_due = date.fromisoformat(warmed)
-    known, last = db.row("meta_get", key="capital"), db.row("meta_get", key="allocation")
-    return Memory(
-        sleeves=memory,
-        history=load_history(db, session),
-        capital=dict(known["value"]) if known else {},
-        **(last["value"] if last else {}),
-    )
-
-
-def load_history(db: Database, before: date) -> pd.DataFrame:
-    """Recorded shadow returns (n_obs, n_sleeves) of sessions before a date, the last HISTORY_SESSIONS rows."""
-    rows = [r for r in db.rows("shadow_marks_since", since=before - timedelta(days=2 * HISTORY_SESSIONS)) if r["session"] < before]
-    marks = [ShadowMark(sleeve=r["sleeve"], session=r["session"], return_frac=r["return_frac"], turnover_frac=0.0) for r in rows]
-    return extend(empty_history(), marks)
-
-
-def empty_history() -> pd.DataFrame:
-    """No shadow returns yet."""
-    return pd.DataFrame(index=pd.DatetimeIndex([]), dtype="float64")
 
 
 class Cycles:
@@ -125,7 +64,7 @@ class Cycles:
         rt.archive.refresh()
         if not rt.archive.view(at).symbols:
             raise Skipped("no daily bars are known yet; sleeves stay due for the next cycle")
-        memory = self._memory or load_memory(rt.db, list(rt.strategies), session)
+        memory = recall(rt, self._memory, session)
         self._memory = None
         if any(m.book.session is None for m in memory.sleeves.values()):
             self._warm_up(memory, session)
@@ -162,6 +101,7 @@ class Cycles:
         ledger = rt.book.ledger
         names = {*ledger.sleeves(), *rt.strategies, "treasury"}
         state, why = trading_state(rt)
+        short_selling = may_short(rt)
         return CycleInput(
             cycle_id=session.strftime("%Y%m%d"),
             session=session,
@@ -176,10 +116,8 @@ class Cycles:
                 id_prefix=rt.id_prefix,
                 benchmark=settings.benchmark,
             ),
-            sleeves=tuple(
-                SleeveInput(name=name, params=rt.params[name], last_due=m.last_due, targets=m.targets, book=m.book, cycles=m.cycles)
-                for name, m in sorted(memory.sleeves.items())
-            ),
+            sleeves=sleeve_inputs(rt, memory.sleeves, session, short_selling=short_selling),
+            short_selling=short_selling,
             holdings={name: SleeveState(cash=ledger.cash(name), positions=ledger.positions(name)) for name in sorted(names)},
             previous_capital=memory.capital,
             state=state,
@@ -200,61 +138,38 @@ class Cycles:
         new = {n: m for n, m in memory.sleeves.items() if m.book.session is None}
         first = rt.calendar.offset(session, -max(1, rt.settings.shadow_warmup_sessions))
         marks: list[ShadowMark] = []
+        short_selling = may_short(rt)
         for day in rt.calendar.sessions(first, rt.calendar.previous_session(session)):
             view = rt.archive.view(rt.calendar.open_at(day) - timedelta(minutes=30))
             if not view.symbols:
                 continue
-            inputs = [
-                SleeveInput(name=n, params=rt.params[n], last_due=m.last_due, targets=m.targets, book=m.book, cycles=0)
-                for n, m in sorted(new.items())
-            ]
-            books, rolled, evaluations = step_books(inputs, rt.strategies, rt.calendar, day, view, rt.settings.cost_bps / 1e4, attempt)
+            inputs = sleeve_inputs(rt, new, day, short_selling=short_selling, trading=False)
+            books, rolled, evaluations = step_books(
+                inputs, rt.strategies, rt.calendar, day, view, rt.settings.cost_bps / 1e4, attempt, short_selling=short_selling
+            )
             marks += rolled
             for book in books:
                 new[book.sleeve].book = book
-            _remember_targets(new, evaluations)
+            remember_targets(new, evaluations)
         memory.history = extend(memory.history, marks)
         with rt.db.transaction():
             rt.db.copy("copy_shadow_marks", [(m.sleeve, m.session, m.return_frac, m.turnover_frac) for m in marks])
-            _save_states(rt, memory)
-        log.info("shadow.warmed", strategies=len(new), sessions=len({m.session for m in marks}), since=first)
+            save_states(rt, memory)
+        log.info("shadow.warmed", strategies=sorted(new), sessions=len({m.session for m in marks}), since=first)
 
     def _remember(self, memory: Memory, given: CycleInput, decision: Decision) -> None:
         for book in decision.books:
             memory.sleeves[book.sleeve].book = book
             memory.sleeves[book.sleeve].cycles += 1
-        _remember_targets(memory.sleeves, decision.evaluations)
+        remember_targets(memory.sleeves, decision.evaluations)
         memory.history = extend(memory.history, decision.marks)
-        _save_states(self._rt, memory)
+        save_states(self._rt, memory)
         if decision.allocation is not None:
             memory.capital = {str(k): float(v) for k, v in decision.allocation.capital.items()}
             memory.rung = decision.allocation.rung
             memory.unfinished = any(b.limit == "turnover" for b in decision.allocation.bound)
             self._rt.db.run("meta_set", key="capital", value=memory.capital)
             self._rt.db.run("meta_set", key="allocation", value={"rung": memory.rung, "unfinished": memory.unfinished})
-
-
-def _remember_targets(sleeves: Mapping[str, SleeveMemory], evaluations: Sequence[Evaluation]) -> None:
-    for e in evaluations:
-        if e.targets is not None:
-            sleeves[e.sleeve].targets = {str(s): float(w) for s, w in e.targets.weights.items()}
-            sleeves[e.sleeve].last_due = e.due_session
-
-
-def _save_states(rt: Runtime, memory: Memory) -> None:
-    states = {
-        name: {"book": m.book.as_json(), "cycles": m.cycles, "last_due": m.last_due.isoformat() if m.last_due else None}
-        for name, m in sorted(memory.sleeves.items())
-    }
-    rt.db.run("shadow_states_set", states=states)
-
-
-def history_hash(history: pd.DataFrame) -> str:
-    """SHA-256 of shadow returns, their sessions and sleeves."""
-    digest = hashlib.sha256(repr(list(history.columns)).encode())
-    digest.update(history.index.to_numpy().astype("datetime64[D]").astype(np.int64).tobytes())
-    digest.update(np.ascontiguousarray(history.to_numpy(dtype=np.float64)).tobytes())
-    return digest.hexdigest()
 
 
 def trading_state(rt: Runtime) -> tuple[str, str]:

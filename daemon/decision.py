@@ -6,8 +6,8 @@ stored with the decision.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from types import MappingProxyType
@@ -18,35 +18,24 @@ import pandas as pd
 
 from daemon.calendar import Calendar
 from daemon.cycle_input import CycleInput, SleeveInput
+from daemon.evaluation import Attempt, Evaluation, due_session, evaluate
 from daemon.forecast import NOTHING_HELD, Forecast, account_weights, after_orders, forecast
 from daemon.market_regime import MarketRegime, market_regime
 from daemon.readings import HISTORY_SESSIONS, asset_returns, is_fresh, last_prices
 from daemon.shadow import ShadowBook, ShadowMark, roll
-from daemon.store.view import NO_HOLDINGS, View
+from daemon.store.rosters import Listing
+from daemon.store.view import View
 from execution.planning import Plan, SleeveState, plan
 from risk.allocate import allocate
 from risk.base import Allocation
 from risk.limits import drawdown_scale
-from strategies.base import Strategy, Targets
+from strategies.base import Strategy
 
 ADV_SESSIONS = 20
 BREACH_FACTOR = 1.1
 """A held portfolio whose VaR, CVaR or gross exposure exceeds its cap by this factor is cut at once, not at the next rebalance."""
 
 Floats = npt.NDArray[np.float64]
-Attempt = Callable[[str, Callable[[], Targets]], Targets | str]
-"""Run a strategy contained: its targets, or the reason why it failed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """What became of one due strategy: evaluated with targets, held (stale data) or failed, with the reason."""
-
-    sleeve: str
-    due_session: date
-    outcome: str
-    reason: str = ""
-    targets: Targets | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +57,7 @@ class Decision:
 
 
 NOTHING_STALE: Mapping[str, str] = MappingProxyType({})
+NO_SLEEVES: Mapping[str, SleeveState] = MappingProxyType({})
 NOTHING = Plan(orders=(), crosses=(), transfers=(), skipped=())
 
 
@@ -79,27 +69,33 @@ def step_books(
     view: View,
     cost_frac: float,
     attempt: Attempt,
+    *,
     stale: Mapping[str, str] = NOTHING_STALE,
+    holdings: Mapping[str, SleeveState] = NO_SLEEVES,
+    short_selling: bool = True,
 ) -> tuple[list[ShadowBook], list[ShadowMark], list[Evaluation]]:
     """Roll every shadow book to the newest close and evaluate the strategies that are due in `session`.
 
-    stale: datasets that must not be traded on, with the reason; a strategy that needs one of them holds.
+    stale: datasets that must not be traded on, with the reason; a strategy that needs one of them holds. holdings: what the sleeves have,
+    of those that trade.
     """
     books, marks = roll([s.book for s in sleeves], view, cost_frac)
     evaluations = []
     fresh = is_fresh(view)
     for i, sleeve in enumerate(sleeves):
-        due = calendar.latest_due(catalog[sleeve.name].rebalance, session)
-        if due is None or (sleeve.last_due is not None and due <= sleeve.last_due):
+        strategy = catalog[sleeve.name]
+        due = due_session(sleeve, strategy, calendar, session)
+        if due is None:
             continue
-        why = _why_hold(catalog[sleeve.name], fresh, stale)
-        evaluation = _held(sleeve, due, why) if why else _evaluate(sleeve, catalog[sleeve.name], due, view, attempt)
-        evaluations.append(evaluation)
-        if evaluation.targets is not None:
-            pending = {str(s): float(w) for s, w in evaluation.targets.weights.items()}
-            books[i] = ShadowBook(
-                sleeve=sleeve.name, session=books[i].session, weights=books[i].weights, pending=pending, pending_session=session
-            )
+        if why := _why_hold(strategy, fresh, stale):
+            evaluations.append(Evaluation(sleeve=sleeve.name, due_session=due, outcome="held", reason=why))
+            continue
+        holding = holdings.get(sleeve.name)
+        found = evaluate(sleeve, strategy, due, view, attempt, holding, short_selling=short_selling)
+        evaluations.append(found)
+        if found.targets is not None:
+            pending = {str(s): float(w) for s, w in found.targets.weights.items()}
+            books[i] = replace(books[i], pending=pending, pending_session=session)
     return books, marks, evaluations
 
 
@@ -109,24 +105,21 @@ def _why_hold(strategy: Strategy, fresh: bool, stale: Mapping[str, str]) -> str:
     return "; ".join(f"{name} is stale: {stale[name]}" for name in strategy.needs if name in stale)
 
 
-def _held(sleeve: SleeveInput, due: date, reason: str) -> Evaluation:
-    return Evaluation(sleeve=sleeve.name, due_session=due, outcome="held", reason=reason)
-
-
-def _evaluate(sleeve: SleeveInput, strategy: Strategy, due: date, view: View, attempt: Attempt) -> Evaluation:
-    own = view.for_sleeve(_series(sleeve.targets), NO_HOLDINGS)
-    result = attempt(sleeve.name, lambda: strategy.run(own, **sleeve.params))
-    if isinstance(result, str):
-        return Evaluation(sleeve=sleeve.name, due_session=due, outcome="failed", reason=result)
-    return Evaluation(sleeve=sleeve.name, due_session=due, outcome="evaluated", targets=result)
-
-
 def decide(
     given: CycleInput, view: View, history: pd.DataFrame, catalog: Mapping[str, Strategy], calendar: Calendar, attempt: Attempt
 ) -> Decision:
     """Evaluate, allocate, plan. `history`: shadow returns (n_obs, n_sleeves) of sessions before the books' own."""
     books, marks, evaluations = step_books(
-        given.sleeves, catalog, calendar, given.session, view, given.options.cost_frac, attempt, given.stale
+        given.sleeves,
+        catalog,
+        calendar,
+        given.session,
+        view,
+        given.options.cost_frac,
+        attempt,
+        stale=given.stale,
+        holdings=given.holdings,
+        short_selling=given.short_selling,
     )
     returns = extend(history, marks)
     wanted = {b.sleeve: dict(b.pending if b.pending is not None else b.weights) for b in books}
@@ -140,7 +133,7 @@ def decide(
     allocation, planned = None, NOTHING
     if reason and given.state != "HALTED" and regime is not None:
         allocation = _allocate(given, view, returns, wanted, catalog, prices, nav, regime.delta)
-        planned = _plan(given, allocation, nav, prices)
+        planned = _plan(given, allocation, nav, prices, view.listing())
         expected = forecast(view, after_orders(held, planned, nav)) if planned.orders else expected
     decision = Decision(
         evaluations=tuple(evaluations),
@@ -191,8 +184,8 @@ def account_nav(holdings: Mapping[str, SleeveState], prices: Mapping[str, Decima
 
 
 def _why_act(given: CycleInput, evaluations: Sequence[Evaluation], view: View, expected: Forecast, held: Mapping[str, float]) -> str:
-    if any(e.outcome == "evaluated" for e in evaluations):
-        return "due: " + ", ".join(e.sleeve for e in evaluations if e.outcome == "evaluated")
+    if due := [e.sleeve for e in evaluations if e.outcome == "evaluated"]:
+        return "due: " + ", ".join(due)
     if not is_fresh(view):
         return ""
     if retired := [n for n in _retired(given) if given.holdings[n].positions]:
@@ -246,6 +239,7 @@ def _allocate(
         previous_capital=_series(given.previous_capital) if given.previous_capital else None,
         previous_weights=held,
         drawdown_frac=given.drawdown_frac,
+        sleeve_caps=_series({s.name: s.max_capital_frac for s in given.sleeves}),
     )
 
 
@@ -275,7 +269,7 @@ def _series(values: Mapping[str, float]) -> pd.Series:
     return pd.Series(np.fromiter(values.values(), dtype=np.float64, count=len(values)), index=pd.Index(list(values), dtype=object))
 
 
-def _plan(given: CycleInput, allocation: Allocation, nav: Decimal, prices: Mapping[str, Decimal]) -> Plan:
+def _plan(given: CycleInput, allocation: Allocation, nav: Decimal, prices: Mapping[str, Decimal], listing: Listing) -> Plan:
     weights = allocation.sleeve_weights
     columns = [str(c) for c in weights.columns]
     by_sleeve = {
@@ -293,7 +287,9 @@ def _plan(given: CycleInput, allocation: Allocation, nav: Decimal, prices: Mappi
         capital={**capital, **dict.fromkeys(retired, 0.0)} if given.state == "ACTIVE" else {},
         nav=nav,
         prices=prices,
-        options=given.options.planning(given.whole_shares),
+        options=given.options.planning(
+            {*given.whole_shares, *listing.indivisible}, short_selling=given.short_selling, unborrowable=listing.unborrowable
+        ),
         blocked=frozenset(given.blocked),
     )
 

@@ -13,6 +13,9 @@ log = get_logger("cycle")
 
 def tell(rt: Runtime, given: CycleInput, decision: Decision, rung_before: str) -> None:
     """One canonical line for the cycle and one for each evaluation, and the metrics. rung_before: of the last allocation."""
+    trading = {s.name for s in given.sleeves if not s.paused}
+    for name in rt.strategies:
+        rt.metrics.set("allocd_strategy_enabled", float(name in trading), strategy=name)
     for e in decision.evaluations:
         names = 0 if e.targets is None else len(e.targets.weights)
         outcome = {"evaluated": "success", "held": "held", "failed": "failed"}[e.outcome]

@@ -13,15 +13,22 @@ from daemon.jobs import JobRunner
 from daemon.runtime import DataRuntime
 from daemon.training import RECIPES
 
+MARKET = frozenset({"bars_daily", "constituents", "corporate_actions", "index_membership", "vix"})
+"""What is known of the market itself: quickly read, and the ground of every decision."""
 AT_ONCE = 4
 """Datasets collected side by side: mostly they wait, each for its own service."""
 
 
 def unread(rt: DataRuntime) -> tuple[list[str], list[str]]:
-    """Datasets with a source never read to its end: those that strategies and training need with what these read, and the others."""
+    """Datasets with a source never read to its end: those without which nothing can be decided with what these read, and the others.
+
+    That is the market's own data, for training and for the strategies that need nothing else; where there is no such strategy, what all
+    need. The others join when their data is there.
+    """
     fetched = fetched_by_source(rt.db)
     missing = [name for name, sources in rt.sources.items() if any(s.name not in fetched.get(name, {}) for s in sources if not s.optional)]
-    needed = {"corporate_actions"}.union(*(s.needs for s in rt.strategies.values()), *(r.needs for r in RECIPES))
+    needs = [s.needs for s in rt.strategies.values()]
+    needed = {"corporate_actions"}.union(*([n for n in needs if MARKET.issuperset(n)] or needs), *(r.needs for r in RECIPES))
     urgent = feeds.with_reads(rt.datasets, needed)
     ordered = feeds.in_order(rt.datasets, missing)
     return [n for n in ordered if n in urgent], [n for n in ordered if n not in urgent]
@@ -45,13 +52,16 @@ def collect_history(
 ) -> None:
     """Collect the datasets named, until all have had their turn or a stop is asked for. tell: told which ones are being read.
 
-    One that fails is tried again by its own job. afterwards: jobs that wait for what is collected here, and then run at once.
+    One that waits for its turn is left alone by its own job, and one that fails is tried again by it. afterwards: jobs that wait for what
+    is collected here, and then run at once.
     """
     left, running = list(names), dict[Future[str], str]()
+    rt.queued.update(names)
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="history") as pool:
         while (left or running) and not stopping.is_set():
             for name in _startable(rt, left, set(running.values()))[: AT_ONCE - len(running)]:
                 left.remove(name)
+                rt.queued.discard(name)
                 running[pool.submit(runner.run_now, f"ingest.{name}", rt.clock.now())] = name
             tell(sorted(running.values()))
             for done in wait(running, timeout=1.0, return_when=FIRST_COMPLETED).done:

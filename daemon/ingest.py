@@ -65,6 +65,8 @@ def ingest(rt: DataRuntime, name: str) -> dict[str, Any]:
 
 @contextmanager
 def _alone(rt: DataRuntime, name: str) -> Iterator[None]:
+    if name in rt.queued:
+        raise Skipped(f"the past of {name} is about to be read")
     lock = rt.collecting.setdefault(name, threading.Lock())
     if not lock.acquire(blocking=False):
         raise Skipped(f"{name} is being collected already")

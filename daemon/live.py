@@ -15,7 +15,7 @@ from typing import Literal
 
 import config
 from config import Settings
-from daemon import compose, outbound
+from daemon import compose, outbound, own_process
 from daemon.api import HttpServer, ListenError, create_app
 from daemon.calendar import Calendar
 from daemon.clock import Clock, SystemClock
@@ -27,6 +27,7 @@ from daemon.jobs import JobRunner
 from daemon.logging import configure, get_logger, observe_lines, register_secret, set_level
 from daemon.metrics import Metrics
 from daemon.outside import Outside, alpaca_world, sandbox_world
+from daemon.own_errors import Stopped
 from daemon.runtime import Runtime
 from daemon.schedule import WORKERS, Job, LiveScheduler, occurrences, walk
 from daemon.settle import open_account, settle
@@ -97,7 +98,7 @@ class Daemon:
             http.start()
             self._tell_start(http)
             self._work(installation, surface)
-        except Stopping:
+        except (Stopping, Stopped):
             pass
         except ListenError as error:
             raise DependencyFailed(str(error)) from error
@@ -153,6 +154,7 @@ class Daemon:
         self._stop.set()
         if self._clock is not None:
             self._clock.interrupt()
+        own_process.stop()
         # Everything is recorded before it is done, so a stop that drags on may be cut short: nothing is lost by it.
         timer = threading.Timer(STOP_LIMIT_S, os._exit, args=(0,))
         timer.daemon = True

@@ -14,6 +14,7 @@ import.started import.progressed import.finished import.rejected
 data.sealed data.loaded data.stale data.recovered data.rejected data.rebuilt
 data.revised data.withdrawn data.withdrawal_refused data.unreconciled
 signal.computed signal.failed signal.held
+strategy.refused strategy.printed strategy.waiting
 cycle.started cycle.planned cycle.finished cycle.failed cycle.skipped cycle.recovered cycle.submitted
 allocation.decided allocation.degraded
 rebalance.planned rebalance.finished rebalance.missed

@@ -2,26 +2,18 @@
 
 import math
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
-
-import numpy as np
-import pandas as pd
 
 from daemon.artefacts import Artefact
 from daemon.readings import asset_returns
 from daemon.store.view import View
 from risk.errors import RiskError
 from risk.regime import RegimeModel, volatility_ratio_delta
+from strategies.regime_features import FILTER_SESSIONS, regime_features, why_unusable
+
+__all__ = ["NAME", "MarketRegime", "identity", "market_regime", "regime_features"]
 
 NAME = "market_regime"
-FEATURES = ("return_pct", "ln_vix")
-FILTER_SESSIONS = 252
-"""The filter starts so many sessions back: by then it has forgotten what the first one was thought to be."""
-MAX_AGE_SESSIONS = 3
-"""Features whose newest row is further behind the last closed session are stale."""
-CALENDAR_DAYS = 1.6
-"""At least as many days as sessions take, holidays included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +39,7 @@ def market_regime(view: View, benchmark: str, *, max_delta: float) -> MarketRegi
     if artefact is None:
         return _stand_in(view, benchmark, max_delta, "no model is trained yet")
     features = regime_features(view, benchmark, FILTER_SESSIONS)
-    if why := _unusable(view, features):
+    if why := why_unusable(view, features):
         return _stand_in(view, benchmark, max_delta, why)
     try:
         probability = float(_model(artefact).filtered(features).to_numpy()[-1, -1])
@@ -59,31 +51,6 @@ def market_regime(view: View, benchmark: str, *, max_delta: float) -> MarketRegi
 def identity(artefact: Artefact) -> str:
     """An artefact in one word for a record: name, training end and the beginning of its hash."""
     return f"{artefact.name}@{artefact.training_end.isoformat()}#{artefact.hash[:16]}"
-
-
-def regime_features(view: View, benchmark: str, sessions: int) -> pd.DataFrame:
-    """Daily return of the benchmark in percent and ln VIX (n_sessions, 2), of the last `sessions` sessions that have both."""
-    closes = view.events("vix", view.asof - timedelta(days=int(CALENDAR_DAYS * sessions) + 10))
-    returns = asset_returns(view, [benchmark], sessions) if len(closes) else pd.DataFrame()
-    if not returns.shape[1]:
-        return pd.DataFrame(columns=list(FEATURES), dtype="float64")
-    days = returns.index.to_numpy().astype("datetime64[D]")
-    at = closes["session"].to_numpy().astype("datetime64[D]")
-    order = np.argsort(at, kind="stable")
-    at, levels = at[order], closes["close"].to_numpy(np.float64)[order]
-    place = np.minimum(np.searchsorted(at, days), len(at) - 1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        values = np.column_stack([100.0 * returns.to_numpy()[:, 0], np.where(at[place] == days, np.log(levels[place]), np.nan)])
-    kept = np.isfinite(values).all(axis=1)
-    return pd.DataFrame(values[kept], index=returns.index[kept], columns=list(FEATURES))
-
-
-def _unusable(view: View, features: pd.DataFrame) -> str:
-    if len(features) < 2:
-        return "no sessions with both VIX and benchmark are known"
-    last, sessions = features.index[-1], view.sessions
-    behind = len(sessions) - int(sessions.searchsorted(last, side="right"))
-    return f"VIX or benchmark end on {last.date()}, {behind} sessions ago" if behind > MAX_AGE_SESSIONS else ""
 
 
 def _model(artefact: Artefact) -> RegimeModel:

@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 
 from config import Settings
+from daemon.ahead import ahead, days
+from daemon.artefacts import Artefacts
 from daemon.book import TradingBook
 from daemon.calendar import Calendar
 from daemon.clock import VirtualClock
@@ -67,18 +69,21 @@ def replay(
     code_version: str,
     progress: Progress,
     sandbox: bool = False,
+    artefacts: Artefacts | None = None,
 ) -> ReplayResult:
     """Run the sessions of [start, end] in a scratch schema and gather the result.
 
+    artefacts: takes what is trained along the way, for whoever goes over the same past again.
     Raises StartRefused when the store has no bars for the range.
     """
     began = time.perf_counter()
     calendar = Calendar()
-    archive = Archive(lake, datasets.values(), calendar, known_until=known_until)
+    archive = Archive(lake, datasets.values(), calendar, known_until=known_until, artefacts=artefacts)
     end = _check_range(archive, calendar, start, end)
-    with _scratch(conninfo) as db, _rare_collection():
+    eve = days(calendar, start, end, settings.shadow_warmup_sessions)
+    with _rare_collection(), ahead(archive, calendar, strategies, params, eve) as helped, _scratch(conninfo) as db:
         prices = ArchivePrices(archive)
-        rt = _runtime(settings, db, lake, archive, prices, calendar, datasets, strategies, params, start, end, code_version)
+        rt = _runtime(settings, db, lake, archive, prices, calendar, datasets, helped, params, start, end, code_version)
         tally = Tally()
         open_account(rt)
         _walk(rt, tally, start, end, progress)

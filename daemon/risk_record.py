@@ -14,15 +14,22 @@ from daemon.store.queries import Row
 from daemon.watch.stored import watch_from_json
 from risk.history import PERIODS_PER_YEAR
 from strategies import CATALOG
+from strategies.base import Strategy
 
 UNALLOCATED = frozenset({"treasury", "suspense"})
 """Sleeves that no allocation gives capital to."""
 
 
 def read_risk(
-    db: Database, cycle: Row | None, positions: Sequence[PositionRow], *, gross: float | None, drawdown_limit: float
+    db: Database,
+    cycle: Row | None,
+    positions: Sequence[PositionRow],
+    *,
+    gross: float | None,
+    drawdown_limit: float,
+    strategies: Mapping[str, Strategy],
 ) -> RiskState:
-    """The state from the record. cycle: the newest one. gross and drawdown_limit are fractions of NAV."""
+    """The state from the record. cycle: the newest one. gross and drawdown_limit are fractions of NAV. strategies: those switched on."""
     watched, allocation = db.row("risk_watch_last"), newest(db)
     forecast = _forecast(cycle)
     capital = {row["sleeve"]: row["capital_frac"] for row in db.rows("sleeve_marks_last") if row["sleeve"] not in UNALLOCATED}
@@ -37,7 +44,7 @@ def read_risk(
         watched_at=watched["at"] if watched else None,
         forecast=forecast,
         allocation=allocation,
-        limits=_limits(held, allocation["limits"] if allocation else {}, drawdown_frac(db), drawdown_limit),
+        limits=_limits(held, allocation["limits"] if allocation else {}, drawdown_frac(db), drawdown_limit, strategies),
     )
 
 
@@ -48,8 +55,10 @@ def _held_risk(forecast: ForecastRow) -> dict[str, float | None]:
     return {"var95": forecast["var95"], "cvar95": forecast["cvar95"], "volatility": annual}
 
 
-def _limits(held: Mapping[str, Any], limits: Mapping[str, Any], drawdown: float, drawdown_limit: float) -> list[LimitRow]:
-    funds = {fund for strategy in CATALOG.values() for fund in strategy.funds}
+def _limits(
+    held: Mapping[str, Any], limits: Mapping[str, Any], drawdown: float, drawdown_limit: float, strategies: Mapping[str, Strategy]
+) -> list[LimitRow]:
+    funds = {fund for strategy in (*CATALOG.values(), *strategies.values()) for fund in strategy.funds}
     return [LimitRow(**row) for row in limit_use(held, limits, funds, drawdown, drawdown_limit)]  # type: ignore[typeddict-item]
 
 

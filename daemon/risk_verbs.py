@@ -8,13 +8,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from config import Settings
+from daemon import compose
 from daemon.allocation_record import regime_why
 from daemon.limit_use import limit_use
 from daemon.marks import drawdown_frac
 from daemon.store.postgres import Database
 from daemon.verbs import OUT, opened
 from daemon.watch.tail import FEWEST_OBSERVATIONS
-from strategies import CATALOG
 
 NONE = "-"
 FORECAST = {"var95": "VaR 95%", "cvar95": "CVaR 95%", "var99": "VaR 99%", "volatility": "volatility a day"}
@@ -38,7 +38,7 @@ def gathered(db: Database, settings: Settings) -> dict[str, Any]:
     """Plain values: the watch (None before the first one), when each standing alarm began, forecast, regime and limits."""
     row, cycle, allocated = (db.row(name) for name in ("risk_watch_last", "cycle_last", "allocation_last"))
     newest = cycle["allocation"] if cycle else {}
-    funds = {fund for strategy in CATALOG.values() for fund in strategy.funds}
+    funds = {fund for strategy in compose.catalog(settings).values() for fund in strategy.funds}
     allocation, limits = (allocated["allocation"], allocated["limits"]) if allocated else ({}, {})
     return {
         "watched_at": row["at"].isoformat() if row else None,

@@ -30,7 +30,8 @@ class DataRuntime:
     raw: keeps every answer of the sources. history: how far back a source is read the first time.
     tradable: symbols that the broker lists, None before it was asked.
     trading: held by whatever reads or moves orders, ledger or views.
-    collecting: by dataset, held by whoever collects it. stale: what was last found too old to trade on, with the reason.
+    collecting: by dataset, held by whoever collects it. queued: datasets whose past is about to be read.
+    stale: what was last found too old to trade on, with the reason.
     rejected: by source and reason, the most records that one fetch of this process refused.
     """
 
@@ -51,6 +52,7 @@ class DataRuntime:
     tradable: frozenset[str] | None = None
     trading: threading.RLock = field(default_factory=threading.RLock)
     collecting: dict[str, threading.Lock] = field(default_factory=dict)
+    queued: set[str] = field(default_factory=set)
     stale: dict[str, str] = field(default_factory=dict)
     rejected: dict[tuple[str, str], int] = field(default_factory=dict)
 
@@ -61,7 +63,8 @@ class Runtime(DataRuntime):
 
     params: complete parameters by strategy. settle_anchors: when the order sweep runs.
     watch_anchor: when the daily risk watch runs; empty where whoever drives time asks for it.
-    id_prefix: starts every client_order_id of this installation.
+    id_prefix: starts every client_order_id of this installation. account_may_short: the broker's last word on it.
+    strategy_hashes: SHA-256 by name of the files of the operator's own strategies.
     """
 
     broker: Broker
@@ -71,4 +74,6 @@ class Runtime(DataRuntime):
     code_version: str
     sandbox: bool
     whole_shares: frozenset[str] = frozenset()
+    account_may_short: bool = True
+    strategy_hashes: Mapping[str, str] = field(default_factory=dict)
     watch_anchor: str = ""

@@ -75,7 +75,17 @@ class WorldPrices:
 
     def assets(self) -> Sequence[Asset]:
         """Everything that is listed."""
-        return [Asset(symbol=a.symbol, tradable=True, fractionable=True, shortable=True, name=a.name) for a in self._world.assets()]
+        world = self._world
+        return [
+            Asset(
+                symbol=a.symbol,
+                tradable=True,
+                fractionable=world.is_divisible(a.symbol),
+                shortable=world.is_lent(a.symbol),
+                name=a.name,
+            )
+            for a in world.assets()
+        ]
 
 
 class _Idle:

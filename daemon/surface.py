@@ -16,7 +16,8 @@ from daemon.store.errors import StoreError
 from daemon.store.postgres import Database
 from daemon.store.queries import Row
 from daemon.store.segments import Lake
-from execution.sleeves import CASH
+from daemon.strategy_state import StrategyState, current
+from execution.sleeves import CASH, TREASURY
 from scrapers.base import Dataset, Source
 from strategies.base import Strategy
 
@@ -218,7 +219,7 @@ def read_snapshot(
         datasets=datasets,
         jobs=_jobs(db, jobs, calendar, at),
         components=components,
-        risk=read_risk(db, cycle, positions, gross=gross, drawdown_limit=drawdown_limit),
+        risk=read_risk(db, cycle, positions, gross=gross, drawdown_limit=drawdown_limit, strategies=strategies),
     )
 
 
@@ -240,18 +241,40 @@ def _sleeves(db: Database, calendar: Calendar, strategies: Mapping[str, Strategy
     first = db.row("nav_first")
     growth = {r["sleeve"]: r["growth"] for r in db.rows("shadow_growth", since=first["session"])} if first else {}
     names = sorted({*strategies, *marks} - {"suspense"})
+    decided, newest = current(db), {r["sleeve"]: r for r in db.rows("evaluations_newest")}
+    standing = {
+        name: _standing(name, strategies, decided.get(name), newest.get(name), joined=not first or name in growth) for name in names
+    }
+    follows = {name for name in strategies if name not in decided or decided[name].state == "active"}
     return [
         SleeveRow(
             name=name,
+            state=standing[name][0],
+            reason=standing[name][1],
             capital_frac=marks[name]["capital_frac"] if name in marks else 0.0,
             nav_usd=marks[name]["nav_usd"] if name in marks else 0.0,
             return_total=growth.get(name),
             last_evaluated=evaluated.get(name),
-            next_due=calendar.next_due(strategies[name].rebalance, evaluated[name]) if name in strategies and name in evaluated else None,
+            next_due=calendar.next_due(strategies[name].rebalance, evaluated[name]) if name in follows and name in evaluated else None,
             positions=sum(b["account"] == f"sleeve:{name}" and b["unit"] != CASH for b in balances),
         )
         for name in names
     ]
+
+
+def _standing(
+    name: str, strategies: Mapping[str, Strategy], decided: StrategyState | None, newest: Row | None, *, joined: bool
+) -> tuple[str, str]:
+    """The state of a sleeve as SleeveRow has it, and why. joined: its shadow book is followed."""
+    if name not in strategies:
+        return ("", "") if name == TREASURY else ("not enabled", "the settings do not switch it on; its positions are sold")
+    if decided is not None and decided.state != "active":
+        return decided.state, f"by {decided.actor}: {decided.reason}"
+    if not joined:
+        return "waiting", f"for the past of {', '.join(strategies[name].needs)}"
+    if newest is not None and newest["outcome"] != "evaluated":
+        return newest["outcome"], newest["reason"]
+    return "active", ""
 
 
 def _positions(balances: Sequence[Row], prices: Mapping[str, float], nav: float) -> list[PositionRow]:

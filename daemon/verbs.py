@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from config import Settings
-from daemon import artefacts, compose
+from daemon import artefacts, compose, own_check
 from daemon import why as why_chain
 from daemon.calendar import Calendar
 from daemon.clock import NEW_YORK, SystemClock
@@ -32,7 +32,6 @@ from daemon.store.datasets import ensure_table
 from daemon.surface import dataset_rows, read_snapshot
 from daemon.verify import verify as verify_decisions
 from scrapers import DATASETS
-from strategies import CATALOG
 
 PIPED_WIDTH = 240
 """Columns of an answer that goes to a file or another program: wide enough that no table is cut."""
@@ -155,8 +154,10 @@ def _chance(p_value: float | None) -> str:
 
 
 def check(settings: Settings, as_json_: bool) -> None:
-    """The settings are good when this returns: they were read before. Strategies and sources follow."""
+    """The settings, the strategies and the sources are good when this returns. Raises StartRefused, after all was printed."""
     strategies, params = compose.enabled(settings)
+    own = compose.own(settings)
+    results = [result for found in own.own.values() for result in found.checked()]
     calendar = Calendar()
     sandbox = not settings.has_alpaca_keys
     compose.sources(settings, sandbox=sandbox)  # refuses what names nothing
@@ -170,10 +171,12 @@ def check(settings: Settings, as_json_: bool) -> None:
         "strategies": {
             n: {"params": params[n], "next_due": calendar.next_due(s.rebalance, today).isoformat()} for n, s in strategies.items()
         },
+        "own_strategies": own_check.as_json(own, results),
         "datasets": {n: {"sources": [s.name for s in c.sources], "reason": c.reason} for n, c in choices.items()},
     }
     if as_json_:
         print(json.dumps(report, indent=2))
+        own_check.refuse(own, results)
         return
     for name in ("mode", "state_dir", "database"):
         OUT.print(f"{name:<12}{report[name]}")
@@ -186,6 +189,9 @@ def check(settings: Settings, as_json_: bool) -> None:
     for name, choice in choices.items():
         found.add_row(name, ", ".join(s.name for s in choice.sources) or "-", escape(choice.reason))
     OUT.print(found)
+    for line in own_check.lines(own, results):
+        OUT.print(escape(line))
+    own_check.refuse(own, results)
 
 
 def status(settings: Settings, as_json_: bool, sandbox: bool | None) -> int:
@@ -268,7 +274,7 @@ def why(settings: Settings, symbol: str, at: datetime | None, as_json_: bool, sa
     with opened(settings, sandbox) as (installation, is_sandbox):
         db = installation.database(pool_max=2)
         try:
-            again = why_chain.rederiver(installation.lake(), DATASETS, CATALOG, Calendar(), artefacts.load(db))
+            again = why_chain.rederiver(installation.lake(), DATASETS, compose.catalog(settings), Calendar(), artefacts.load(db))
             found = why_chain.explain(db, DATASETS, symbol, at, rederive=again)
         except why_chain.NothingKnown as nothing:
             raise WrongUsage(str(nothing)) from nothing
@@ -287,7 +293,9 @@ def verify(settings: Settings, last: int | None, as_json_: bool, sandbox: bool |
     with opened(settings, sandbox) as (installation, is_sandbox):
         db, lake = installation.database(pool_max=2), installation.lake()
         prepare(db, lake, DATASETS.values())
-        verdicts = verify_decisions(db, lake, DATASETS, CATALOG, Calendar(), last=last, code_version=compose.code_version())
+        catalog = compose.catalog(settings)
+        hashes = compose.own(settings).hashes()
+        verdicts = verify_decisions(db, lake, DATASETS, catalog, Calendar(), last=last, code_version=compose.code_version(), hashes=hashes)
         db.close()
     wrong = [v for v in verdicts if not v.ok]
     if as_json_:

@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from types import MappingProxyType
 
 import pandas as pd
 
 from daemon import artefacts
 from daemon.calendar import Calendar
-from daemon.cycle import empty_history, history_hash
 from daemon.cycle_input import CycleInput
 from daemon.decision import Decision, decide, extend
 from daemon.jobs import attempt
+from daemon.memory import empty_history, history_hash
 from daemon.readings import HISTORY_SESSIONS
 from daemon.shadow import ShadowMark
 from daemon.store.events import micros
@@ -23,6 +24,8 @@ from daemon.verify_data import LakeUntil, last_ids
 from daemon.verify_record import compare, derived_record, stored_record
 from scrapers.base import Dataset
 from strategies.base import Strategy
+
+NO_HASHES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,17 +52,18 @@ def verify(
     *,
     last: int | None = None,
     code_version: str = "",
+    hashes: Mapping[str, str] = NO_HASHES,
 ) -> list[Verdict]:
     """Derive the last `last` decisions again (all when None), in order of session; nothing is written.
 
     Each gets what it was given: its stored input, the shadow returns recorded before it, and the data versions that were
     stored and known then; what was imported later under an earlier date is left out and noted. strategies: the whole
     catalog, as stored decisions may be of strategies that are switched off now. code_version: this program's, to be noted
-    where another one decided.
+    where another one decided. hashes: of the files of the operator's own strategies as they are now.
     """
     ids = [row["cycle_id"] for row in db.rows("verify_cycle_ids", n=last)]
     world = _World(db, lake, datasets, calendar)
-    return [_verify_one(world, strategies, cycle_id, code_version) for cycle_id in reversed(ids)]
+    return [_verify_one(world, strategies, cycle_id, code_version, hashes) for cycle_id in reversed(ids)]
 
 
 class _World:
@@ -114,11 +118,13 @@ def _artefacts_differ(given: Mapping[str, str], now: Mapping[str, str]) -> list[
     return [f"artefact {n}: recorded {given.get(n, 'none')[:16]}, known at that instant {now.get(n, 'none')[:16]}" for n in names]
 
 
-def _verify_one(world: _World, strategies: Mapping[str, Strategy], cycle_id: str, code_version: str) -> Verdict:
+def _verify_one(world: _World, strategies: Mapping[str, Strategy], cycle_id: str, code_version: str, hashes: Mapping[str, str]) -> Verdict:
     row = world.db.row("cycle_get", cycle_id=cycle_id)
     assert row is not None, f"cycle {cycle_id} was listed a moment ago"
     given = CycleInput.from_json(row["input"])
     notes = [] if code_version in ("", given.code_version) else [f"decided by {given.code_version}, derived by {code_version}"]
+    changed = [s.name for s in given.sleeves if s.source_hash and s.source_hash != hashes.get(s.name, s.source_hash)]
+    notes += [f"{name}: its file is another one than that which decided" for name in changed]
     unknown = sorted({s.name for s in given.sleeves} - set(strategies))
     if unknown:
         difference = f"strategies: {', '.join(unknown)} not in the catalog any more, so that nothing can be derived"

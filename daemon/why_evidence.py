@@ -11,14 +11,11 @@ from daemon.store.postgres import Database
 from daemon.store.queries import Row
 from daemon.store.rows import versions_by_identity, versions_by_key
 from daemon.store.segments import BARS
+from daemon.why_words import phrases
 from scrapers.base import Dataset
 from scrapers.renames import listed
 from strategies.base import Targets
 
-# Columns that say who did what for how much, under the names that datasets give them; the first that has a value counts.
-WHO = ("member", "insider", "person", "author", "agency", "company", "name")
-WHAT = ("transaction", "transaction_type", "kind", "form", "title")
-AMOUNT = ("amount_text", "amount_usd", "value_usd", "amount_low_usd")
 TIMES = ("row_key", "event_at", "known_at", "fetched_at")
 DAY_S = 86_400.0
 
@@ -103,11 +100,13 @@ def _item(dataset: Dataset | None, recorded: Row, versions: Sequence[Row], at: d
     if not versions:
         return item
     row = used[-1] if used else versions[0]
-    told = _bar(row) if recorded["dataset"] == BARS else _event(row)
+    who, what, amount = phrases(recorded["dataset"], row)
     later = [v["known_at"] for v in versions if v["known_at"] > row["known_at"]]
     return {
         **item,
-        **told,
+        "who": who,
+        "what": what,
+        "amount": amount,
         "event_at": row["event_at"].isoformat(),
         "known_at": row["known_at"].isoformat(),
         "lag_days": round((row["known_at"] - row["event_at"]).total_seconds() / DAY_S, 2),
@@ -116,16 +115,6 @@ def _item(dataset: Dataset | None, recorded: Row, versions: Sequence[Row], at: d
         "source_url": row.get("source_url") or (dataset.source_url if dataset else ""),
         "row": {name: plain(value) for name, value in row.items() if name not in TIMES},
     }
-
-
-def _bar(row: Row) -> dict[str, Any]:
-    kind = str(row["adjustment"]).replace("_", " ")
-    return {"who": row["symbol"], "what": f"bar of {row['session'].isoformat()} ({kind})", "amount": f"{row['close']:.6g} USD at the close"}
-
-
-def _event(row: Row) -> dict[str, Any]:
-    who, what, amount = (next((row[n] for n in names if row.get(n) not in (None, "")), None) for names in (WHO, WHAT, AMOUNT))
-    return {"who": plain(who), "what": plain(what), "amount": f"{amount:,.0f} USD" if isinstance(amount, float) else plain(amount)}
 
 
 def plain(value: Any) -> Any:

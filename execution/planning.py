@@ -23,6 +23,8 @@ BLOCKED = "blocked"
 IN_BAND = "inside the no-trade band"
 BELOW_MINIMUM = "net order below the minimum notional"
 WHOLE_SHARES = "only whole shares can be sent"
+NOT_BORROWABLE = "the broker does not lend it for a short sale"
+NO_SHORT_SELLING = "the account may not sell short"
 CLOSE_FIRST = "the account's position is closed before the other side is opened"
 
 
@@ -39,10 +41,12 @@ class PlanningOptions:
     """How finely to follow the targets.
 
     `min_notional_usd`: a net order smaller than this is not sent, unless it only closes positions.
-    `band_frac`: fraction of NAV; a sleeve's trade in a symbol smaller than this is left alone, unless it closes the position.
+    `band_frac`: fraction of NAV; a sleeve's trade in a symbol smaller than this is left alone, unless it opens or closes the
+    position: a sleeve with little capital and many names would else never begin.
     `qty_decimals`: desired quantities are cut to this many decimals (0 to 9).
     `whole_share_symbols`: assets that the broker does not trade in fractions.
     `id_prefix`: starts every client_order_id; 1 to 12 of [A-Za-z0-9._].
+    `short_selling`: whether the account may sell short at all; `unborrowable`: assets that the broker does not lend for it.
     """
 
     min_notional_usd: Decimal = Decimal(25)
@@ -50,6 +54,8 @@ class PlanningOptions:
     qty_decimals: int = 6
     whole_share_symbols: frozenset[str] = frozenset()
     id_prefix: str = "allocd"
+    short_selling: bool = True
+    unborrowable: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Refuse options that no order could satisfy."""
@@ -166,6 +172,7 @@ def plan(
     crosses: list[Cross] = []
     for symbol in sorted(drafts):
         draft = drafts[symbol]
+        _fit_to_borrowing(draft, options)
         _fit_to_broker(draft, symbol in options.whole_share_symbols)
         _drop_dust(draft, options.min_notional_usd)
         skipped.extend(draft.skipped)
@@ -220,7 +227,7 @@ def _drafts(
             trade = wanted - before
             if not trade:
                 continue
-            if wanted and abs(trade) * usd_price < band * UNITS_PER_SHARE:
+            if wanted and before and abs(trade) * usd_price < band * UNITS_PER_SHARE:
                 skipped.append(Skip(sleeve=name, symbol=symbol, reason=IN_BAND))
                 continue
             draft = drafts.get(symbol)
@@ -235,6 +242,15 @@ def _desired(shares: float, decimals: int, whole: bool) -> int:
     digits = 0 if whole or shares < 0 else decimals
     steps = int(abs(shares) * _POWERS[digits] + _REACHED) * _POWERS[9 - digits]
     return -steps if shares < 0 else steps
+
+
+def _fit_to_borrowing(draft: _Draft, options: PlanningOptions) -> None:
+    """Trim the net so that no short is opened or added to that the broker would not lend for."""
+    if options.short_selling and draft.symbol not in options.unborrowable:
+        return
+    after, floor = draft.held + draft.net, min(draft.held, 0)
+    if draft.net < 0 and after < floor:
+        draft.trim(floor - after, NOT_BORROWABLE if options.short_selling else NO_SHORT_SELLING)
 
 
 def _fit_to_broker(draft: _Draft, whole: bool) -> None:

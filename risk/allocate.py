@@ -33,12 +33,14 @@ def allocate(
     previous_weights: pd.DataFrame | None = None,
     drawdown_frac: float = 0.0,
     covariance: pd.DataFrame | None = None,
+    sleeve_caps: pd.Series | None = None,
 ) -> Allocation:
     """Divide the account between the sleeves and hold the sum to the limits.
 
     sleeve_returns: (n_observations, n_sleeves) daily simple returns of the shadow books, NaN before a sleeve existed; its columns
         are all the sleeves. One with fewer than `limits.min_track_record_sessions` returns, or practically without variance
-        (in cash), is excluded from the optimisation and gets the equal share 1 / n_sleeves.
+        (in cash), is excluded from the optimisation and gets the equal share 1 / n, n counting the sleeves that have a usable record
+        or targets; with neither it gets nothing.
     sleeve_targets: signed weights by symbol, fractions of the sleeve, no NaN; a sleeve without targets holds cash.
     asset_returns: (n_sessions, n_assets) daily simple returns for VaR and CVaR. A missing one is filled with the mean of the other
         held assets of that day and noted in `excluded`; without a single session the tail is unknown and everything is cash.
@@ -52,12 +54,13 @@ def allocate(
         towards the target as the cap allows. Without it turnover is not capped.
     drawdown_frac: of the account from its high-water mark, positive; see `limits.drawdown_scale`.
     covariance: annual, of the sleeves (n_sleeves, n_sleeves), instead of Ledoit-Wolf of their returns; see `given_covariance`.
+    sleeve_caps: largest capital by sleeve in 0..1, where it is lower than `limits.max_sleeve_frac`.
 
     Sick returns and covariances never raise; they lead down the ladder of `risk.capital`. The result is checked against every
     limit from scratch, and a portfolio that broke one would lead down the ladder too, in the end to cash. Raises BadInput for what
     is malformed: duplicated labels, symbols that cannot be sorted, text for numbers, targets of an unknown sleeve or with NaN, held
-    weights or a drawdown with NaN, a ramp outside 0..1, a NAV that is not positive, a cap that is NaN or negative. The result does
-    not depend on the order of any labels.
+    weights or a drawdown with NaN, a ramp or a sleeve cap outside 0..1, a NAV that is not positive, a cap that is NaN or negative.
+    The result does not depend on the order of any labels.
     """
     if not (math.isfinite(nav_usd) and nav_usd > 0):
         raise BadInput(f"nav_usd must be positive, not {nav_usd}")
@@ -73,14 +76,16 @@ def allocate(
         sectors=sectors,
         funds=funds,
         adv_usd=adv_usd,
-        ramp=ramp,
+        ramp=_fractions(ramp, record.names, "ramp factors"),
+        sleeve_caps=np.minimum(_fractions(sleeve_caps, record.names, "sleeve caps"), limits.max_sleeve_frac),
         previous_capital=previous,
         previous_weights=previous_weights,
         drawdown_frac=drawdown_frac,
     )
     delta = min(regime_delta, limits.max_regime_delta) if math.isfinite(regime_delta) else regime_delta
     reasons: list[str] = []
-    for plan in ladder(record, limits, delta, previous=previous, covariance=covariance, reasons=reasons):
+    wants: BoolArray = np.asarray(case.targets.any(axis=1))
+    for plan in ladder(record, limits, case.sleeve_caps, wants, delta, previous=previous, covariance=covariance, reasons=reasons):
         draft = case.portfolio(plan)
         if not (broken := case.broken(draft)):
             return _allocation(plan, case, draft, delta, reasons, record.excluded | notes)
@@ -99,7 +104,8 @@ def _case(
     sectors: pd.Series,
     funds: frozenset[str],
     adv_usd: pd.Series,
-    ramp: pd.Series | None,
+    ramp: FloatArray,
+    sleeve_caps: FloatArray,
     previous_capital: FloatArray | None,
     previous_weights: pd.DataFrame | None,
     drawdown_frac: float,
@@ -128,7 +134,8 @@ def _case(
         assets=assets,
         history=history,
         targets=targets,
-        ramp=_ramp(ramp, names),
+        ramp=ramp,
+        sleeve_caps=sleeve_caps,
         held=held,
         held_by_all=None if previous_weights is None else held_by_all,
         previous_capital=previous_capital,
@@ -184,13 +191,14 @@ def _sectors(sectors: pd.Series, symbols: Names, funds: frozenset[str]) -> Names
     )
 
 
-def _ramp(ramp: pd.Series | None, names: Names) -> FloatArray:
-    if ramp is None:
+def _fractions(given: pd.Series | None, names: Names, what: str) -> FloatArray:
+    """A fraction by sleeve (n_sleeves,), 1 where absent."""
+    if given is None:
         return np.ones(len(names))
-    factors = _looked_up(ramp, names, "ramp", absent=1.0)
-    if not ((factors >= 0) & (factors <= 1)).all():
-        raise BadInput("ramp factors must lie in 0..1")
-    return factors
+    found = _looked_up(given, names, what, absent=1.0)
+    if not ((found >= 0) & (found <= 1)).all():
+        raise BadInput(f"{what} must lie in 0..1")
+    return found
 
 
 def _looked_up(values: pd.Series, names: Names, name: str, *, absent: float) -> FloatArray:

@@ -24,7 +24,7 @@ from risk.covariance import shrunk_covariance
 from risk.errors import BadInput, NotSolved, RiskError
 from risk.given_covariance import GivenCovariance, given_covariance
 from risk.history import PERIODS_PER_YEAR, TrackRecord, deviations, track_record_views
-from risk.inputs import FloatArray, IntArray, require_non_negative
+from risk.inputs import BoolArray, FloatArray, IntArray, require_non_negative
 from risk.risk_parity import budget_weights
 
 SUM_TOLERANCE = 1e-9
@@ -55,10 +55,12 @@ class CapitalPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Case:
-    """What a rung works on. given: a covariance in place of the one of the track records."""
+    """What a rung works on. sleeve_caps, counted: (n_sleeves,). given: a covariance in place of the one of the track records."""
 
     record: TrackRecord
     limits: RiskLimits
+    sleeve_caps: FloatArray
+    counted: BoolArray
     regime_delta: float
     given: GivenCovariance | None
 
@@ -66,6 +68,8 @@ class _Case:
 def ladder(
     record: TrackRecord,
     limits: RiskLimits,
+    sleeve_caps: FloatArray,
+    wants: BoolArray,
     regime_delta: float,
     *,
     previous: FloatArray | None,
@@ -74,11 +78,16 @@ def ladder(
 ) -> Iterator[CapitalPlan]:
     """The plans that hold, from the highest rung down; `reasons` collects what broke the rungs above the one just given.
 
-    previous: capital of the last allocation (n_sleeves,), for the bottom rung, which always comes last. covariance: annual, of the
-    sleeves, in place of the one that their returns give. Never raises for sick numbers.
+    sleeve_caps: largest capital by sleeve (n_sleeves,), fractions of NAV. wants: which sleeves have targets (n_sleeves,); one without a
+    usable record that wants nothing either gets nothing, unless no sleeve wants anything. previous: capital of the last allocation
+    (n_sleeves,), for the bottom rung, which always comes last. covariance: annual, of the sleeves, in place of the one that their
+    returns give. Never raises for sick numbers.
     """
     given = None if covariance is None else given_covariance(covariance, [record.names[i] for i in record.used.tolist()])
-    case = _Case(record=record, limits=limits, regime_delta=regime_delta, given=given)
+    counted = wants.copy()
+    counted[record.used] = True
+    counted |= not counted.any()
+    case = _Case(record=record, limits=limits, sleeve_caps=sleeve_caps, counted=counted, regime_delta=regime_delta, given=given)
     for rung, compute in _RUNGS:
         try:
             with np.errstate(all="ignore"):
@@ -86,10 +95,10 @@ def ladder(
         except FAILURES as error:
             reasons.append(f"{rung}: {type(error).__name__}: {error}")
         else:
-            yield _plan(record, parts, rung, given.repairs if given is not None and "covariance" in parts else ())
+            yield _plan(record, counted, parts, rung, given.repairs if given is not None and "covariance" in parts else ())
     held = np.zeros(len(record.names)) if previous is None else np.nan_to_num(previous, nan=0.0, posinf=0.0, neginf=0.0)
     held = np.clip(held, 0.0, 1.0)
-    yield _plan(record, {"share": held / max(1.0, float(held.sum()))}, "previous", ())
+    yield _plan(record, counted, {"share": held / max(1.0, float(held.sum()))}, "previous", ())
 
 
 def _full(case: _Case) -> dict[str, FloatArray]:
@@ -125,8 +134,7 @@ def _equal(case: _Case) -> dict[str, FloatArray]:
         raise BadInput(case.record.corrupt)
     if not case.record.names:
         raise BadInput("there is no sleeve")
-    size = len(case.record.names)
-    return {"share": np.full(size, 1.0 / size)}
+    return {"share": case.counted / case.counted.sum()}
 
 
 _RUNGS: tuple[tuple[Rung, Callable[[_Case], dict[str, FloatArray]]], ...] = (
@@ -165,7 +173,9 @@ def _optimised(cov: FloatArray, mu: FloatArray, case: _Case) -> dict[str, FloatA
     delta = require_non_negative(case.regime_delta, "regime_delta")
     aversion = require_non_negative(limits.risk_aversion * (1.0 + delta), "risk aversion")
     # Sleeve caps that leave no fully invested portfolio give way here; capital is capped again afterwards, the rest is cash.
-    upper = np.full(size, max(limits.max_sleeve_frac, 1.0 / size))
+    upper = case.sleeve_caps[case.record.used]
+    room = float(upper.sum())
+    upper = upper if room >= 1.0 else upper / room if room > 0.0 else np.full(size, 1.0 / size)
     optimal = best_in_box(mu, cov, aversion, np.zeros(size), upper)
     _require_invested(optimal, upper, "min-max weights")
     optimal = np.maximum(optimal, 0.0)
@@ -178,13 +188,13 @@ def _optimised(cov: FloatArray, mu: FloatArray, case: _Case) -> dict[str, FloatA
     return {"weights": weights, "optimizer_weights": optimal, "budgets": budgets, "covariance": cov}
 
 
-def _plan(record: TrackRecord, parts: dict[str, FloatArray], rung: Rung, repairs: tuple[str, ...]) -> CapitalPlan:
-    """Spread the results of the used sleeves over all: an excluded sleeve gets the equal share, the used ones divide the rest."""
+def _plan(record: TrackRecord, counted: BoolArray, parts: dict[str, FloatArray], rung: Rung, repairs: tuple[str, ...]) -> CapitalPlan:
+    """Spread the results of the used sleeves over all: an excluded one that counts gets the equal share, the used ones divide the rest."""
     size, used = len(record.names), record.used
     share = parts.get("share")
     if share is None:
-        share = np.full(size, 1.0 / size)
-        share[used] = parts["weights"] * len(used) / size
+        share = counted / counted.sum()
+        share[used] = parts["weights"] * len(used) / counted.sum()
     covariance = np.full((size, size), math.nan)
     if "covariance" in parts:
         covariance[np.ix_(used, used)] = parts["covariance"]

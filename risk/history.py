@@ -50,6 +50,7 @@ class TrackRecord:
 def track_record(sleeve_returns: pd.DataFrame, min_sessions: int) -> TrackRecord:
     """Sort the sleeves into usable records and excluded ones.
 
+    A record begins with the first return that is not zero: a sleeve that has not held anything yet has no past to be judged by.
     Excluded: fewer than `min_sessions` (at least 2) returns, or practically no variance: a standard deviation below 1 % of the
     median sleeve's, which is a sleeve in cash. One return beyond 1000 % a day, infinite ones included, makes the whole record
     corrupt and unused. Raises BadInput for duplicated sleeves.
@@ -59,7 +60,7 @@ def track_record(sleeve_returns: pd.DataFrame, min_sessions: int) -> TrackRecord
     labels = [str(label) for label in sleeve_returns.columns]
     order = sorted(range(len(labels)), key=labels.__getitem__)
     names = tuple(labels[i] for i in order)
-    returns = np.asarray(numbers(sleeve_returns, "sleeve_returns")[:, order])
+    returns = _begun(np.asarray(numbers(sleeve_returns, "sleeve_returns")[:, order]))
     impossible = (np.abs(returns) > _MAX_RETURN).any(axis=0)
     if impossible.any():
         corrupt = f"returns beyond {_MAX_RETURN:.0%} a day in {[names[i] for i in np.flatnonzero(impossible)[:5]]}"
@@ -71,6 +72,13 @@ def track_record(sleeve_returns: pd.DataFrame, min_sessions: int) -> TrackRecord
     idle = _idle(returns[:, long_enough])
     excluded |= {names[i]: "practically zero variance" for i in long_enough[idle]}
     return TrackRecord(names=names, returns=returns, used=long_enough[~idle], excluded=excluded, corrupt="")
+
+
+def _begun(returns: FloatArray) -> FloatArray:
+    """Returns (n_observations, n_sleeves) with the sessions before each sleeve's first position as NaN."""
+    moved = np.logical_or.accumulate(np.nan_to_num(returns) != 0.0, axis=0)
+    begun: FloatArray = np.where(moved, returns, np.nan)
+    return begun
 
 
 def deviations(returns: FloatArray) -> FloatArray:

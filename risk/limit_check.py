@@ -21,6 +21,7 @@ def breaches(
     assets: Assets,
     history: FloatArray,
     limits: RiskLimits,
+    sleeve_caps: FloatArray,
     scale: float,
     target_gross: FloatArray,
     moved: float,
@@ -29,13 +30,13 @@ def breaches(
     """A sentence for every limit that is broken; empty for a lawful portfolio.
 
     weights (n_assets,), rows (n_sleeves, n_assets) and capital (n_sleeves,): fractions of NAV. history: (n_sessions, n_assets) daily
-    returns. scale: of the gross cap, from the drawdown. target_gross: sum|w| of each sleeve's own targets (n_sleeves,).
-    moved, allowed: turnover and what it may be.
+    returns. sleeve_caps: largest capital of each sleeve (n_sleeves,). scale: of the gross cap, from the drawdown. target_gross: sum|w|
+    of each sleeve's own targets (n_sleeves,). moved, allowed: turnover and what it may be.
     """
     if not (np.isfinite(weights).all() and np.isfinite(rows).all() and np.isfinite(capital).all()):
         return ["a weight or a capital is not finite"]
     sizes = [abs(w) for w in weights.tolist()]
-    found = _capital(capital, rows, limits, target_gross)
+    found = _capital(capital, rows, np.minimum(sleeve_caps, limits.max_sleeve_frac), target_gross)
     found += _assets(sizes, assets, limits)
     found += _over(math.fsum(sizes), limits.max_gross_frac * scale, "gross exposure")
     found += _over(moved, allowed, "turnover")
@@ -45,12 +46,12 @@ def breaches(
     return found
 
 
-def _capital(capital: FloatArray, rows: FloatArray, limits: RiskLimits, target_gross: FloatArray) -> list[str]:
+def _capital(capital: FloatArray, rows: FloatArray, sleeve_caps: FloatArray, target_gross: FloatArray) -> list[str]:
     found = _over(math.fsum(capital.tolist()), 1.0, "capital of all sleeves")
     found += ["a sleeve has negative capital"] if (capital < 0).any() else []
-    for share in capital.tolist():
-        found += _over(share, limits.max_sleeve_frac, "capital of a sleeve")
-    reach = limits.max_sleeve_frac * np.maximum(target_gross, 1.0)
+    for share, most in zip(capital.tolist(), sleeve_caps.tolist(), strict=True):
+        found += _over(share, most, "capital of a sleeve")
+    reach = sleeve_caps * np.maximum(target_gross, 1.0)
     for held, most in zip(np.abs(rows).sum(axis=1).tolist(), reach.tolist(), strict=True):
         found += _over(held, most, "positions of a sleeve")
     return found

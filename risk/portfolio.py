@@ -37,8 +37,8 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """The inputs as arrays. targets, held: (n_sleeves, n_assets); held_by_all: (n_assets,), None where it was not given; history:
-    daily returns (n_sessions, n_assets) of what is wanted or held, complete."""
+    """The inputs as arrays. sleeve_caps: (n_sleeves,), at most `max_sleeve_frac`; targets, held: (n_sleeves, n_assets); held_by_all:
+    (n_assets,), None where it was not given; history: daily returns (n_sessions, n_assets) of what is wanted or held, complete."""
 
     names: Names
     limits: RiskLimits
@@ -46,6 +46,7 @@ class Case:
     history: FloatArray
     targets: FloatArray
     ramp: FloatArray
+    sleeve_caps: FloatArray
     held: FloatArray
     held_by_all: FloatArray | None
     previous_capital: FloatArray | None
@@ -58,7 +59,7 @@ class Case:
 
     def portfolio(self, plan: CapitalPlan) -> Draft:
         """The plan's capital in the sleeves' targets, under every limit."""
-        capital, bounds, steps = _sleeve_capital(plan, self.names, self.limits, self.ramp)
+        capital, bounds, steps = _sleeve_capital(plan, self.names, self.sleeve_caps, self.ramp)
         rows = capital[:, None] * self.targets
         net = rows.sum(axis=0)
         steps += (Step(step="strategies", gross=float(np.abs(net).sum())),)
@@ -85,6 +86,7 @@ class Case:
             assets=self.assets,
             history=self.history,
             limits=self.limits,
+            sleeve_caps=self.sleeve_caps,
             scale=self.scale,
             target_gross=np.abs(self.targets).sum(axis=1),
             moved=0.0 if math.isnan(draft.moved) else draft.moved,
@@ -136,7 +138,7 @@ class Case:
 
     def _lawful(self) -> tuple[FloatArray, tuple[Bound, ...]]:
         """What the sleeves hold, by sleeve and asset, less what the other limits force them to sell."""
-        reach = self.limits.max_sleeve_frac * np.maximum(np.abs(self.targets).sum(axis=1), 1.0)
+        reach = self.sleeve_caps * np.maximum(np.abs(self.targets).sum(axis=1), 1.0)
         gross = np.abs(self.held).sum(axis=1)
         rows = self.held * np.divide(reach, gross, out=np.ones_like(gross), where=gross > reach)[:, None]
         bounds = [_sleeve_bound(self.names[i], gross[i], reach[i]) for i in np.flatnonzero(gross > reach).tolist()]
@@ -157,7 +159,7 @@ class Case:
         had = np.abs(rows).sum(axis=1)
         if self.previous_capital is not None:
             had = np.maximum(had, np.nan_to_num(self.previous_capital, nan=0.0, posinf=0.0, neginf=0.0))
-        had = np.minimum(had, self.limits.max_sleeve_frac)
+        had = np.minimum(had, self.sleeve_caps)
         had = had / max(1.0, float(had.sum()))
         mixed: FloatArray = had + fraction * (capital - had)
         return mixed
@@ -178,11 +180,11 @@ def complete_history(asset_returns: pd.DataFrame, symbols: Names, chosen: BoolAr
 
 
 def _sleeve_capital(
-    plan: CapitalPlan, names: Names, limits: RiskLimits, ramp: FloatArray
+    plan: CapitalPlan, names: Names, sleeve_caps: FloatArray, ramp: FloatArray
 ) -> tuple[FloatArray, tuple[Bound, ...], tuple[Step, ...]]:
     """Planned shares (n_sleeves,) under the cap per sleeve and the ramp; the previous capital has been ramped before."""
-    capped = np.minimum(plan.share, limits.max_sleeve_frac)
-    capital = np.minimum(capped, limits.max_sleeve_frac * ramp) if plan.rung == "previous" else capped * ramp
+    capped = np.minimum(plan.share, sleeve_caps)
+    capital = np.minimum(capped, sleeve_caps * ramp) if plan.rung == "previous" else capped * ramp
     bounds = [_sleeve_bound(names[i], plan.share[i], capped[i]) for i in np.flatnonzero(plan.share > capped).tolist()]
     bounds += [
         Bound(limit="ramp", subject=names[i], before=float(capped[i]), after=float(capital[i])) for i in np.flatnonzero(capped > capital)

@@ -24,29 +24,35 @@ def track(
     *,
     excluded: Iterable[object] = (),
     max_weight: float | pd.Series = 1.0,
+    min_weight: float | pd.Series = 0.0,
     sectors: pd.Series | None = None,
 ) -> pd.Series:
     """The long-only portfolio (n_assets,), sum 1, with the least tracking variance (w - b)'Sigma(w - b) to a benchmark b.
 
     cov: (n_assets, n_assets), PSD; the weights do not depend on its unit. benchmark: (n_assets,), by asset, any sign; its sum must be
     1 within 1e-6, and is then scaled to 1. excluded: labels of `cov` whose weight is exactly 0. max_weight: one cap or one by asset;
-    the caps hold beside the exclusions. sectors: (n_assets,) names; the sum of each sector's weights equals the benchmark's.
-    Without exclusions and caps that bind, the benchmark itself. Where a singular covariance leaves a choice, one close to it.
+    the caps hold beside the exclusions. min_weight: one least weight or one by asset, not above the cap, 0 for what is excluded.
+    sectors: (n_assets,) names; the sum of each sector's weights equals the benchmark's. Without exclusions and bounds that bind, the
+    benchmark itself. Where a singular covariance leaves a choice, one close to it.
 
     The solution is exact: an active set whose optimality conditions hold within 1e-12 of the largest variance, checked afterwards.
-    Raises BadInput (NaN, labels that differ or are unknown, a benchmark that does not sum to 1, negative caps), NotPSD, Infeasible
-    (naming the sector, or the sum of the caps), NotSolved.
+    Raises BadInput (NaN, labels that differ or are unknown, a benchmark that does not sum to 1, negative bounds), NotPSD, Infeasible
+    (naming the sector, the sum of the caps or of the least weights, or the asset whose least weight it may not have), NotSolved.
 
     References: Roll (1992), A mean/variance analysis of tracking error, J. Portfolio Management 18.
     """
     values, target = _problem(cov, benchmark)
-    upper = _caps(max_weight, cov.index)
     out = _excluded(excluded, cov.index)
+    upper = np.where(out, 0.0, np.minimum(_bounds(max_weight, cov.index, "max_weight"), 1.0))
+    lower = _bounds(min_weight, cov.index, "min_weight")
     group, names = (np.zeros(len(target), dtype=np.int64), None) if sectors is None else _groups(sectors, cov.index)
     totals = np.ones(1) if names is None else _sums(target, group, len(names))
-    _require_room(np.where(out, 0.0, upper), out, group, totals, names)
-    nearest = Nearest(cov=values, target=target, upper=np.where(out, 0.0, upper), group=group, totals=np.maximum(totals, 0.0))
-    return pd.Series(nearest.solve(), index=cov.index)
+    _require_room(upper, out, group, totals, names)
+    _require_leeway(lower, upper, cov.index, group, totals, names)
+    # What is above the least weights is nearest to what the benchmark has above them.
+    above = np.maximum(totals - _sums(lower, group, len(totals)), 0.0)
+    nearest = Nearest(cov=values, target=target - lower, upper=upper - lower, group=group, totals=above)
+    return pd.Series(np.minimum(nearest.solve() + lower, upper), index=cov.index)
 
 
 def track_many(cov: pd.DataFrame, benchmark: pd.Series, excluded: npt.NDArray[np.bool_]) -> FloatArray:
@@ -81,15 +87,15 @@ def _problem(cov: pd.DataFrame, benchmark: pd.Series) -> tuple[FloatArray, Float
     return values / largest if largest > 0 else values, target / total
 
 
-def _caps(max_weight: float | pd.Series, labels: pd.Index) -> FloatArray:
-    """The largest weight of each asset (n,), at most 1."""
-    if not isinstance(max_weight, pd.Series):
-        max_weight = pd.Series(float(max_weight), index=labels)
-    caps = aligned(max_weight, labels, "max_weight")
-    wrong = caps < 0
+def _bounds(given: float | pd.Series, labels: pd.Index, name: str) -> FloatArray:
+    """A bound on the weight of each asset (n,), not negative."""
+    if not isinstance(given, pd.Series):
+        given = pd.Series(float(given), index=labels)
+    bounds = aligned(given, labels, name)
+    wrong = bounds < 0
     if wrong.any():
-        raise BadInput(f"max_weight must not be negative, as at {[str(label) for label in labels[wrong][:5]]}")
-    return np.minimum(caps, 1.0)
+        raise BadInput(f"{name} must not be negative, as at {[str(label) for label in labels[wrong][:5]]}")
+    return bounds
 
 
 def _excluded(excluded: Iterable[object], labels: pd.Index) -> BoolArray:
@@ -128,6 +134,19 @@ def _require_room(upper: FloatArray, out: BoolArray, group: IntArray, totals: Fl
             raise Infeasible(f"every asset{where} is excluded, and the benchmark has a weight of {total:.6g} there")
         if room < total - RESIDUAL:
             raise Infeasible(f"max_weight leaves room for {room:.6g}{where}, and {total:.6g} is needed: relax max_weight or the exclusions")
+
+
+def _require_leeway(
+    lower: FloatArray, upper: FloatArray, labels: pd.Index, group: IntArray, totals: FloatArray, names: list[str] | None
+) -> None:
+    """Raise Infeasible unless the least weights (n,) fit below the caps (n,) and, group by group, into the totals (n_groups,)."""
+    wrong = lower > upper
+    if wrong.any():
+        raise Infeasible(f"min_weight is above what the caps and exclusions allow at {[str(label) for label in labels[wrong][:5]]}")
+    for g, (least, total) in enumerate(zip(_sums(lower, group, len(totals)).tolist(), totals.tolist(), strict=True)):
+        if least > max(total, 0.0) + RESIDUAL:
+            where = "" if names is None else f" in the sector {names[g]!r}"
+            raise Infeasible(f"min_weight asks for {least:.6g}{where}, and there is {total:.6g}: relax min_weight")
 
 
 def _shared_matrix(cov: FloatArray) -> FloatArray | None:

@@ -4,6 +4,7 @@ import difflib
 import importlib
 import math
 import pkgutil
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -48,15 +49,27 @@ def _unknown(strategy: Strategy, name: str) -> str:
 def _checked(owner: str, name: str, param: Param, value: Any) -> int | float | str:
     where = f"{owner}.{name} = {value!r}"
     if isinstance(param.default, str):
-        if value not in param.choices:
-            raise BadParameter(f"{where} is not one of {', '.join(param.choices)}")
-        return str(value)
+        return _checked_text(where, param, value)
     accepted = int if isinstance(param.default, int) else (int, float)
     if isinstance(value, bool) or not isinstance(value, accepted):
         raise BadParameter(f"{where} is not {'a whole number' if accepted is int else 'a number'}")
     if math.isnan(value) or not param.low <= value <= param.high:
         raise BadParameter(f"{where} is outside {param.low:g} to {param.high:g}")
     return value if accepted is int else float(value)
+
+
+def _checked_text(where: str, param: Param, value: Any) -> str:
+    if param.choices:
+        if value not in param.choices:
+            raise BadParameter(f"{where} is not one of {', '.join(param.choices)}")
+        return str(value)
+    text = "; ".join(value) if isinstance(value, list | tuple) and all(isinstance(v, str) for v in value) else value
+    if not isinstance(text, str):
+        raise BadParameter(f"{where} is neither a text nor a list of texts")
+    if not re.fullmatch(param.pattern, text):
+        example = f", such as {param.examples[0]!r}" if param.examples else ""
+        raise BadParameter(f"{where} does not have the form {param.pattern}{example}")
+    return text
 
 
 CATALOG: Mapping[str, Strategy] = _scan()

@@ -110,7 +110,9 @@ class Targets:
 class Param:
     """One knob of a strategy: its default, what values are accepted, and what it means (with its unit).
 
-    A number lies in [low, high]; a word is one of `choices`. The type of `default` is the type of the value.
+    A number lies in [low, high]; a word is one of `choices`, or, where there are none, a text that `pattern` matches as a whole.
+    The type of `default` is the type of the value. An operator may write a list where a text is a list of names: it is joined with "; ".
+    examples: further values of a text that are accepted, for documents and for the conformance suite.
     """
 
     default: int | float | str
@@ -118,6 +120,17 @@ class Param:
     low: float = float("-inf")
     high: float = float("inf")
     choices: tuple[str, ...] = ()
+    pattern: str = ""
+    examples: tuple[str, ...] = ()
+
+
+NAMES = r"[^;]*(; [^;]+)*"
+"""Pattern of a text that lists names: empty, or names with "; " between them."""
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """The names of a text parameter that lists some, in its order; none for an empty text."""
+    return tuple(name.strip() for name in text.split(";") if name.strip())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +138,13 @@ class Strategy:
     """One entry of the catalog.
 
     run: called as run(view, **params), with params from `strategies.resolve_params`.
-    needs: the datasets it reads. lookback_sessions: the most sessions it asks the view for, at any setting.
+    needs: the datasets that it cannot do without: while one is stale it holds. uses: those that it reads where there are any.
+    lookback_sessions: the most sessions it asks the view for, at any setting.
+
+    shorts: it may want negative weights. long_only: parameters laid over its own where the account cannot sell short; what is then
+    still negative is left out. reads_lots: it looks at its sleeve's holdings and tax lots, which are recorded with the decision.
+    target_volatility_frac: annual volatility to which its targets are scaled down, 0 for none. max_capital_frac: most of the NAV that
+    its sleeve gets. Both can be set by the operator.
     """
 
     name: str
@@ -137,6 +156,12 @@ class Strategy:
     description: str
     funds: tuple[str, ...] = ()
     """Exchange-traded funds that this strategy may hold: they get the fund cap, not the stock cap."""
+    uses: tuple[str, ...] = ()
+    shorts: bool = False
+    long_only: Mapping[str, int | float | str] = field(default_factory=dict)
+    reads_lots: bool = False
+    target_volatility_frac: float = 0.0
+    max_capital_frac: float = 1.0
 
 
 def no_evidence() -> pd.DataFrame:

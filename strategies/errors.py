@@ -3,7 +3,9 @@
 StrategyError
 ├── UnknownParameter     a parameter name that the strategy does not declare: fix the settings
 ├── BadParameter         a parameter value outside its bounds: fix the settings
-└── NotEnoughData        too little history to decide: the sleeve holds its last targets
+├── BadTargets           targets that break the contract: the sleeve keeps its last ones
+├── NotEnoughData        too little history to decide: the sleeve holds its last targets
+└── NotConforming        it breaks a promise that every strategy keeps: its author must mend it
 """
 
 
@@ -21,3 +23,11 @@ class BadParameter(StrategyError):
 
 class NotEnoughData(StrategyError):
     """Too little history to decide; the sleeve keeps its last targets."""
+
+
+class BadTargets(StrategyError):
+    """What a strategy gave are no valid targets; the sleeve keeps its last ones."""
+
+
+class NotConforming(StrategyError):
+    """A strategy breaks a promise that every strategy keeps; the text tells its author which one and where."""

@@ -224,7 +224,9 @@ def parameters() -> Iterator[Row]:
 
 
 def _bounds(param: Param) -> str:
-    return ", ".join(param.choices) if param.choices else f"{param.low:g} to {param.high:g}"
+    if isinstance(param.default, str):
+        return ", ".join(param.choices) or "names, with `; ` between them"
+    return f"{param.low:g} to {param.high:g}"
 
 
 @cache

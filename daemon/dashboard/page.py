@@ -29,6 +29,7 @@ CONTENT_SECURITY_POLICY: Final = (
 """Nothing may load or run but the page's own style sheet and its inline icon."""
 
 _OUTCOMES: Final[Mapping[str | None, str]] = {"success": "good", "failed": "bad", "timeout": "bad", "missed": "warn", "skipped": "warn"}
+_STATES: Final[Mapping[str, str]] = {"failed": "bad", "held": "warn", "waiting": "warn", "paused": "warn"}
 _STATUSES: Final[Mapping[str, str]] = {"filled": "good", "rejected": "bad", "unknown": "bad", "expired": "warn", "canceled": "warn"}
 
 
@@ -114,6 +115,7 @@ def _environment() -> Environment:
     environment.filters.update(regime_source=regime_source)
     environment.filters.update(scenario_name=scenario_name, is_sure=is_sure)
     environment.globals.update(outcome_class=lambda name: _OUTCOMES.get(name, ""), status_class=lambda name: _STATUSES.get(name, ""))
+    environment.globals["state_class"] = lambda name: _STATES.get(name, "mute")
     environment.globals["kinds"] = KINDS
     return environment
 

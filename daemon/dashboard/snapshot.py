@@ -10,9 +10,16 @@ from daemon.dashboard.risk_state import RiskState
 
 
 class SleeveRow(TypedDict):
-    """One strategy's sleeve. Fractions of NAV, dollars; None where nothing is known yet."""
+    """One strategy's sleeve. Fractions of NAV, dollars; None where nothing is known yet.
+
+    state: active, paused, retired, waiting (for data that is still being collected), held or failed (at its last evaluation), or
+    "not enabled" for an account whose strategy the settings no longer switch on; empty for the treasury. reason: why it is in that state.
+    return_total: of the shadow book since the account began, with costs and without caps. next_due: None for one that is not followed.
+    """
 
     name: str
+    state: str
+    reason: str
     capital_frac: float
     nav_usd: float
     return_total: float | None

@@ -41,10 +41,16 @@ class Alias:
 
 
 def aliases(names: Sequence[Name], sessions: Dates, renames: Renames) -> list[Alias]:
-    """The series under old names, those whose name was given up last first."""
-    old, found = frozenset(renames.symbols), []
+    """The series under old names, those whose name was given up last first.
+
+    A name that was given to another security is an old one only where the renamed security has bars of its own: an archive under present
+    names holds the other security's, all along.
+    """
+    old, owners, found = frozenset(renames.symbols), {symbol for symbol, _ in names}, []
     for column, (symbol, adjustment) in enumerate(names):
         for span in renames.spans(symbol) if symbol in old else ():
+            if span.reused and span.owner not in owners:
+                continue
             start = 0 if span.start is None else int(np.searchsorted(sessions, np.datetime64(span.start, "D")))
             stop = int(np.searchsorted(sessions, np.datetime64(span.stop, "D")))
             found.append(

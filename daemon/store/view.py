@@ -1,6 +1,6 @@
 """Point-in-time views: everything known at one instant, read from the sealed segments, nothing later."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -19,6 +19,7 @@ from daemon.store.column import NO_DAY
 from daemon.store.events import EventTable, micros
 from daemon.store.keys import NEVER
 from daemon.store.panel import CLOSE, BarPanel
+from daemon.store.rosters import Listing, Rosters
 from daemon.store.segments import BARS, Lake
 from scrapers.base import Dataset
 from scrapers.renames import Rename, Renames, listed
@@ -28,6 +29,14 @@ Floats = npt.NDArray[np.float64]
 CHANGES = "symbol_changes"
 NO_WEIGHTS = pd.Series(dtype="float64")
 NO_HOLDINGS = pd.DataFrame({"qty": pd.Series(dtype="float64"), "market_value_usd": pd.Series(dtype="float64")})
+NO_LOTS = pd.DataFrame(
+    {
+        "symbol": pd.Series(dtype="object"),
+        "acquired_at": pd.Series(dtype="datetime64[us, UTC]"),
+        "qty": pd.Series(dtype="float64"),
+        "basis_usd": pd.Series(dtype="float64"),
+    }
+)
 NO_SPAN = np.datetime64("NaT", "D")
 AXIS_MARGIN = 260
 """Sessions kept free after the newest bar, so that a year of live bars needs no new axis."""
@@ -61,8 +70,8 @@ class Archive:
         self.calendar = calendar
         self._events: dict[str, EventTable] = {}
         self._read_to = dict.fromkeys(self._datasets, 0)
-        self._sectors: tuple[tuple[int, int, int], pd.Series] | None = None
-        self._members: tuple[tuple[int, int, int, date, str], list[str]] | None = None
+        self.rosters = Rosters()
+        self._empty: dict[str, pd.DataFrame] = {}
         self._renames: dict[tuple[int, int], Renames] = {}
         self._lay_axis(len(calendar.session_days) - 1, len(calendar.session_days))
         self.refresh()
@@ -128,7 +137,9 @@ class Archive:
 
     def empty_events(self, dataset: str) -> pd.DataFrame:
         """A frame with the columns of a dataset and no rows. KeyError for an undeclared one."""
-        return EventTable(self._lake.tail(self._datasets[dataset], after_id=1 << 60)).at(0)
+        if dataset not in self._empty:
+            self._empty[dataset] = EventTable(self._lake.tail(self._datasets[dataset], after_id=1 << 60)).at(0)
+        return self._empty[dataset].copy()
 
     def frame(self, dataset: str, at_us: int, since_us: int | None = None) -> pd.DataFrame | None:
         """Newest versions known at an instant, symbols by their present names; None while the dataset is empty."""
@@ -147,28 +158,6 @@ class Archive:
             found = [Rename(old=old, new=new, effective=on) for old, new, on in rows.itertuples(index=False, name=None)]
             self._renames[key] = listed().plus(found)
         return self._renames[key]
-
-    def sectors_at(self, table: EventTable, at_us: int) -> pd.Series:
-        """Sector by symbol out of the constituents known at an instant; kept while no further version is known."""
-        names = self.renames_at(at_us)
-        key = (table.revision, table.known_versions(at_us), names.token)
-        if self._sectors is None or self._sectors[0] != key:
-            frame = table.at(at_us, None, names).drop_duplicates("symbol", keep="last")
-            found = pd.Series(frame["sector"].to_numpy(dtype=object), index=pd.Index(frame["symbol"], dtype=object)).sort_index()
-            self._sectors = (key, found)
-        return self._sectors[1]
-
-    def members_at(self, table: EventTable, at_us: int, day: date, index: str) -> list[str]:
-        """Members of an index on a date, out of the spells known at an instant; kept while neither changes."""
-        names = self.renames_at(at_us)
-        key = (table.revision, table.known_versions(at_us), names.token, day, index)
-        if self._members is None or self._members[0] != key:
-            frame = table.at(at_us, None, names)
-            frame = frame[frame["index_name"] == index]
-            start, end = (pd.to_datetime(frame[name]).to_numpy() for name in ("start_date", "end_date"))
-            inside = (start <= np.datetime64(day)) & (np.isnat(end) | (end > np.datetime64(day)))
-            self._members = (key, sorted(set(frame["symbol"][inside])))
-        return self._members[1]
 
     def view(self, asof: datetime) -> "View":
         """What was known at `asof`."""
@@ -192,13 +181,13 @@ class View:
         self._choice = archive.panel.choose(self._closed - 1, archive.renames_at(self._at_us))
         self._chosen = self._choice.columns
         self._raw_actions: dict[str, list[Action]] | None = None
-        self._previous, self._holdings = NO_WEIGHTS, NO_HOLDINGS
+        self._previous, self._holdings, self._lots = NO_WEIGHTS, NO_HOLDINGS, NO_LOTS
 
-    def for_sleeve(self, previous: pd.Series, holdings: pd.DataFrame) -> "View":
+    def for_sleeve(self, previous: pd.Series, holdings: pd.DataFrame = NO_HOLDINGS, lots: pd.DataFrame = NO_LOTS) -> "View":
         """The same view with one sleeve's recorded state."""
         other = View.__new__(View)
         other.__dict__.update(self.__dict__)
-        other._previous, other._holdings = previous, holdings
+        other._previous, other._holdings, other._lots = previous, holdings, lots
         return other
 
     def _check_current(self) -> None:
@@ -309,14 +298,24 @@ class View:
     def universe(self, index: str = "sp500") -> list[str]:
         """Members of a dated index on asof's date, as known then, sorted."""
         table = self._archive.events("index_membership")
-        return [] if table is None else list(self._archive.members_at(table, self._at_us, _new_york_date(self.asof), index))
+        if table is None:
+            return []
+        day = _new_york_date(self.asof)
+        return list(self._archive.rosters.members(table, self._at_us, self._archive.renames_at(self._at_us), day, index))
 
     def sectors(self) -> pd.Series:
         """GICS sector by symbol, as known at asof."""
         table = self._archive.events("constituents")
         if table is None:
             return pd.Series(dtype=object)
-        return self._archive.sectors_at(table, self._at_us).copy()
+        return self._archive.rosters.sectors(table, self._at_us, self._archive.renames_at(self._at_us)).copy()
+
+    def listing(self) -> Listing:
+        """What the broker trades and lends, as known at asof; nothing against any symbol where its list was never collected."""
+        table = self._archive.events("assets")
+        if table is None:
+            return Listing()
+        return self._archive.rosters.listing(table, self._at_us, self._archive.renames_at(self._at_us))
 
     def artifact(self, name: str) -> Any:
         """The newest trained artefact known at asof: its identity and its params as plain values; None when there is none."""
@@ -337,8 +336,7 @@ class View:
 
     def lots(self) -> pd.DataFrame:
         """The sleeve's tax lots."""
-        kinds: Mapping[str, str] = {"symbol": "object", "acquired_at": "datetime64[us, UTC]", "qty": "float64", "basis_usd": "float64"}
-        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
+        return self._lots.copy()
 
 
 def _span(days: Any) -> tuple[np.datetime64, np.datetime64]:

@@ -93,6 +93,14 @@ class World:
         """All securities: the invented stocks, then the funds."""
         return self._assets
 
+    def is_lent(self, symbol: str) -> bool:
+        """Whether the broker lends it for short sales; all but a few are."""
+        return self._column[symbol] % 17 != 5
+
+    def is_divisible(self, symbol: str) -> bool:
+        """Whether it is traded in fractions of a share; all but a few are."""
+        return self._column[symbol] % 23 != 7
+
     def cik_of(self, symbol: str) -> int:
         """The number under which the SEC knows the issuer of a security; KeyError for an unknown symbol."""
         return FIRST_CIK + self._column[symbol]

@@ -26,8 +26,8 @@ FUNDS = (
 def run(view: DataView, *, top: int = 3, lookback: int = 63, target_vol: float = 0.25) -> Targets:
     """Targets whose gross is min(1, target_vol / volatility of the chosen weights over the same `lookback` returns).
 
-    The score is the total return over `lookback` sessions; volatilities are annual. Funds without a price in every
-    session of the window, or whose price never moves, are skipped with the reason.
+    The score is the total return over `lookback` sessions; volatilities are annual. Funds that lack
+    prices of the window (see `signals.unfit`), or whose price never moves, are skipped with the reason.
     """
     window = signals.price_window(view, FUNDS, lookback + 1)
     if not window.symbols:

@@ -21,8 +21,8 @@ HORIZONS = (63, 126, 252)
 def run(view: DataView, *, top: int = 5, covariance_sessions: int = 126) -> Targets:
     """Targets at equal risk contributions; the score is the mean percentile rank over the horizons, in (0, 1].
 
-    A fund is held when it is among the `top` scores and the mean of its three returns is positive. Funds without a
-    price in every session of the longest horizon are skipped with the reason, as are those whose price never moves.
+    A fund is held when it is among the `top` scores and the mean of its three returns is positive. Funds that lack
+    prices of the longest horizon (see `signals.unfit`) are skipped with the reason, as are those whose price never moves.
     """
     window = signals.price_window(view, FUNDS, max(HORIZONS) + 1)
     if not window.symbols:
@@ -53,7 +53,7 @@ def _evidence(window: signals.PriceWindow, chosen: signals.Indices, ranks: signa
     symbols = [window.symbols[i] for i in chosen]
     half = ranks[:, chosen] / (2.0 * len(HORIZONS))
     offsets = (*(-1 - sessions for sessions in HORIZONS), -1)
-    keys = [key for offset in offsets for key in signals.session_keys(symbols, window.sessions[offset])]
+    keys = [key for offset in offsets for key in window.keys(symbols, offset)]
     contributions = np.concatenate([*half, half.sum(axis=0)])
     return signals.evidence_frame("bars_daily", keys, symbols * len(offsets), contributions)
 

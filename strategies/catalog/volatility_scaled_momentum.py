@@ -16,7 +16,7 @@ INDEX = "sp500"
 def run(view: DataView, *, top: int = 20, lookback: int = 252, skip: int = 0) -> Targets:
     """Targets from (price[end] / price[start] - 1) / volatility, both over the same `lookback` daily returns.
 
-    Names without a price in every session of the window, or whose price never moves, are skipped with the reason.
+    Names that lack prices of the window (see `signals.unfit`), or whose price never moves, are skipped with the reason.
     """
     members = view.universe(INDEX)
     if not members:

@@ -55,7 +55,7 @@ WIDE = {
 Quotes = Mapping[tuple[str, date], tuple[float, float]]
 
 
-def wants(name: str, weights: Mapping[str, float]) -> Strategy:
+def wants(name: str, weights: Mapping[str, float], *, shorts: bool = False) -> Strategy:
     """A strategy that is due on every session and always wants the same; `weights` may be changed between sessions."""
 
     def run(view: Any) -> Targets:
@@ -63,7 +63,14 @@ def wants(name: str, weights: Mapping[str, float]) -> Strategy:
         return Targets(weights=series, evidence=no_evidence(), scores=series.copy())
 
     return Strategy(
-        name=name, run=run, needs=("bars_daily",), rebalance=daily(), lookback_sessions=1, params={}, description="fixed weights"
+        name=name,
+        run=run,
+        needs=("bars_daily",),
+        rebalance=daily(),
+        lookback_sessions=1,
+        params={},
+        description="fixed weights",
+        shorts=shorts,
     )
 
 

@@ -6,10 +6,10 @@ from decimal import Decimal
 import psycopg
 import pytest
 
-from daemon.cycle import load_memory
 from daemon.invariants import check_now
 from daemon.jobs import Skipped
 from daemon.marks import mark
+from daemon.memory import load_memory
 from execution.errors import Unreachable
 from tests.integration.desk import DAYS, wants
 

@@ -20,6 +20,7 @@ from daemon.clock import VirtualClock
 from daemon.history import collect_history, release, unread
 from daemon.ingest import ingest
 from daemon.joblist import metrics_for
+from daemon.jobs import Skipped
 from daemon.raw_archive import RawArchive
 from daemon.reparse import recorded_fetches, reparse
 from daemon.runtime import Runtime
@@ -70,7 +71,7 @@ class Runner:
 def collected(datasets: dict[str, Dataset], names: list[str], stop: threading.Event | None = None) -> Runner:
     absent: Any = cast("Any", None)
     runner = Runner()
-    rt = cast("Any", type("Bag", (), {"datasets": datasets, "clock": VirtualClock(datetime(2024, 1, 2, tzinfo=UTC))}))
+    rt = cast("Any", type("Bag", (), {"datasets": datasets, "queued": set(), "clock": VirtualClock(datetime(2024, 1, 2, tzinfo=UTC))}))
     collect_history(rt, cast("Any", runner), names, stop or threading.Event(), lambda running: absent)
     return runner
 
@@ -168,6 +169,17 @@ def test_answers_of_the_twin_make_the_same_rows_again(rt: Runtime) -> None:
     assert done.counts.seen == stored["new"] + stored["seen"]
 
 
+def test_strategies_that_need_more_than_the_market_s_own_data_do_not_hold_up_the_others(rt: Runtime) -> None:
+    datasets = {d.name: d for d in (made("bars_daily"), made("news"))}
+    rt.datasets, rt.sources = datasets, {name: d.sources for name, d in datasets.items()}
+    market = next(s for s in CATALOG.values() if s.needs == ("bars_daily",))
+    hungry = replace(market, name="hungry", needs=("bars_daily", "news"))
+    rt.strategies = {"market": market, "hungry": hungry}
+    assert unread(rt) == (["bars_daily"], ["news"])
+    rt.strategies = {"hungry": hungry}
+    assert unread(rt) == (["bars_daily", "news"], []), "where no strategy can do with less, all that they need comes first"
+
+
 def test_what_strategies_need_is_read_first(rt: Runtime) -> None:
     datasets = {d.name: d for d in (made("aaa"), made("bars_daily", "symbols"), made("constituents"), made("zzz"))}
     rt.datasets, rt.sources = datasets, {name: d.sources for name, d in datasets.items()}
@@ -184,3 +196,11 @@ def test_runs_that_a_killed_process_left_open_are_closed_when_their_past_is_read
     release(rt, ["vix"])
     assert [r["job"] for r in rt.db.rows("job_interrupted")] == ["cycle"]
     assert {r["job"]: r["status"] for r in rt.db.rows("job_latest")} == {"cycle": "running", "ingest.vix": "missed"}
+
+
+def test_the_job_of_a_dataset_whose_past_is_about_to_be_read_leaves_it_to_that(rt: Runtime) -> None:
+    rt.queued.add("vix")
+    with pytest.raises(Skipped, match="the past of vix is about to be read"):
+        ingest(rt, "vix")
+    rt.queued.clear()
+    assert ingest(rt, "vix")["new"] > 150

@@ -1,5 +1,6 @@
 """A decision does not depend on anything that became known after it: the same replay with and without the later rows."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -123,3 +124,13 @@ def test_a_replay_that_goes_on_has_decided_the_same_until_then(stores: Stores, p
     longer = run(stores, stores.whole, END)
     assert longer.cycles > plain.cycles
     assert same(longer, plain)
+
+
+def test_with_and_without_a_second_processor_the_same_is_decided(
+    stores: Stores, plain: ReplayResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    alone = run(stores, stores.whole, LAST)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    helped = run(stores, stores.whole, LAST)
+    assert alone.decision_hash == helped.decision_hash == plain.decision_hash

@@ -256,6 +256,10 @@ SELECT id, qty, price, at FROM fills WHERE client_order_id = %(client_order_id)s
 SELECT t.id, t.kind, t.at, t.memo, e.account, e.unit, e.amount
 FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id ORDER BY t.seq
 
+-- name: sleeve_entries
+SELECT t.id AS transaction_id, t.kind, t.at, e.unit, e.amount
+FROM ledger_entries e JOIN ledger_transactions t ON t.id = e.transaction_id WHERE e.account = %(account)s ORDER BY t.seq
+
 -- name: ledger_balances
 SELECT account, unit, sum(amount) AS amount FROM ledger_entries GROUP BY account, unit HAVING sum(amount) <> 0 ORDER BY account, unit
 
@@ -516,3 +520,42 @@ VALUES (%(model)s, %(version)s, %(training_end)s, %(data_hash)s, %(params)s, %(k
 
 -- name: artefacts_all
 SELECT name, version, training_end, data_hash, params, known_at FROM artefacts ORDER BY id
+
+-- name: strategy_states_newest
+SELECT DISTINCT ON (strategy) strategy, state, at, actor, reason FROM strategy_states ORDER BY strategy, id DESC
+
+-- name: strategy_state_add
+INSERT INTO strategy_states (at, strategy, state, actor, reason) VALUES (%(at)s, %(strategy)s, %(state)s, %(actor)s, %(reason)s)
+
+-- name: evaluations_newest
+SELECT DISTINCT ON (e.sleeve) e.sleeve, e.due_session, e.outcome, e.reason, c.session, c.at
+FROM evaluations e JOIN cycles c USING (cycle_id)
+ORDER BY e.sleeve, c.session DESC
+
+-- name: target_counts
+WITH latest AS (
+    SELECT DISTINCT ON (e.sleeve) e.sleeve, e.cycle_id
+    FROM evaluations e JOIN cycles c USING (cycle_id)
+    WHERE e.outcome = 'evaluated'
+    ORDER BY e.sleeve, c.session DESC
+)
+SELECT t.sleeve, count(*) AS n FROM latest JOIN targets t USING (cycle_id, sleeve) WHERE t.weight <> 0 GROUP BY t.sleeve
+
+-- name: sleeve_marks_dated
+SELECT s.sleeve, s.session, n.at, s.nav_usd FROM sleeve_marks s JOIN nav_marks n USING (session) ORDER BY s.sleeve, s.session
+
+-- name: sleeve_transfers
+SELECT substr(e.account, 8) AS sleeve, t.at, sum(e.amount)::float8 AS usd
+FROM ledger_transactions t JOIN ledger_entries e ON e.transaction_id = t.id
+WHERE t.kind = 'transfer' AND e.unit = '$' AND starts_with(e.account, 'sleeve:')
+GROUP BY e.account, t.at ORDER BY e.account, t.at
+
+-- name: experiment_add
+INSERT INTO experiments (at, strategy, params, first_session, last_session, data_hash, code_version, result)
+VALUES (%(at)s, %(strategy)s, %(params)s, %(first)s, %(last)s, %(data_hash)s, %(code_version)s, %(result)s)
+ON CONFLICT DO NOTHING
+
+-- name: experiments_tried
+SELECT DISTINCT ON (params) params, first_session, last_session, at, result FROM experiments
+WHERE strategy = %(strategy)s AND first_session <= %(last)s AND last_session >= %(first)s
+ORDER BY params, (first_session = %(first)s AND last_session = %(last)s) DESC, id DESC

@@ -35,7 +35,7 @@ def data(world: World, clock: TwinClock) -> APIRouter:
 def trading(world: World, clock: TwinClock) -> APIRouter:
     """The list of assets alone: orders go to the exchange."""
     router = APIRouter()
-    listed = [*(_asset(asset, place) for place, asset in enumerate(world.assets())), *UNTRADED]
+    listed = [*(_asset(a, lent=world.is_lent(a.symbol), divisible=world.is_divisible(a.symbol)) for a in world.assets()), *UNTRADED]
 
     @router.get("/v2/assets")
     def assets(request: Request, status: str | None = None, asset_class: str = "us_equity") -> Response:
@@ -47,7 +47,7 @@ def trading(world: World, clock: TwinClock) -> APIRouter:
     return router
 
 
-def _asset(asset: Asset, place: int) -> dict[str, Any]:
+def _asset(asset: Asset, *, lent: bool, divisible: bool) -> dict[str, Any]:
     """One record. A few companies cannot be had in fractions, or sold short."""
     return {
         "id": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{asset.symbol}.twin.example")),
@@ -61,10 +61,10 @@ def _asset(asset: Asset, place: int) -> dict[str, Any]:
         "maintenance_margin_requirement": 30,
         "margin_requirement_long": "30",
         "margin_requirement_short": "30",
-        "shortable": place % 17 != 5,
-        "easy_to_borrow": place % 17 != 5,
-        "borrow_status": "easy_to_borrow" if place % 17 != 5 else "not_shortable",
-        "fractionable": place % 23 != 7,
+        "shortable": lent,
+        "easy_to_borrow": lent,
+        "borrow_status": "easy_to_borrow" if lent else "not_shortable",
+        "fractionable": divisible,
         "attributes": [],
     }
 
@@ -72,7 +72,7 @@ def _asset(asset: Asset, place: int) -> dict[str, Any]:
 def _also(symbol: str, **changes: object) -> dict[str, Any]:
     name = f"Synthetic listing {symbol}"
     plain = Asset(symbol=symbol, name=name, kind="fund", sector="", sub_industry="", exchange="OTC")
-    return {**_asset(plain, 0), **changes}
+    return {**_asset(plain, lent=True, divisible=True), **changes}
 
 
 UNTRADED = [

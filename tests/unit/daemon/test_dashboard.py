@@ -48,6 +48,8 @@ def full(text: str = "plain") -> Snapshot:
         sleeves=[
             {
                 "name": text,
+                "state": text,
+                "reason": text,
                 "capital_frac": 0.25,
                 "nav_usd": 25_000.0,
                 "return_total": None,
@@ -102,6 +104,15 @@ def test_the_page_refreshes_itself() -> None:
 def test_the_sandbox_is_announced_first_and_only_there() -> None:
     assert re.search(r'<body>\s*<div class="banner"[^>]*>SANDBOX · SYNTHETIC', render(full()))
     assert "Synthetic" not in render(replace(full(), sandbox=False))
+
+
+def test_a_sleeve_that_does_not_simply_trade_is_marked_with_its_state_and_the_reason() -> None:
+    marks = {"paused": "warn", "retired": "mute", "waiting": "warn", "held": "warn", "failed": "bad", "not enabled": "mute"}
+    for state, css in marks.items():
+        page = render(replace(full(), sleeves=[{**full().sleeves[0], "state": state, "reason": "as they say"}]))
+        assert f'<span class="tag {css}" title="as they say">{state}</span>' in page
+    for state in ("active", ""):
+        assert 'class="tag' not in render(replace(full(), sleeves=[{**full().sleeves[0], "state": state}]))
 
 
 def test_live_trading_is_marked() -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from daemon.cycle import empty_history
 from daemon.cycle_input import CycleInput, Options, SleeveInput
 from daemon.decision import Decision, canonical_rows, decide, extend
 from daemon.jobs import attempt
+from daemon.memory import empty_history
 from daemon.shadow import ShadowBook, ShadowMark
 from execution.planning import SleeveState
 from risk.base import RiskLimits
@@ -31,7 +31,7 @@ OPTIONS = Options(
 def wants(name: str, weights: Mapping[str, float], **changes: Any) -> Strategy:
     """A strategy that always wants the same."""
     targets = Targets(weights=pd.Series(weights, dtype="float64"), evidence=no_evidence(), scores=pd.Series(dtype="float64"))
-    return replace(broken(name), run=lambda view: targets, **changes)
+    return replace(broken(name), run=lambda view: targets, shorts=min(weights.values(), default=0.0) < 0.0, **changes)
 
 
 def broken(name: str) -> Strategy:

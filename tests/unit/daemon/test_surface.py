@@ -11,6 +11,7 @@ from daemon.joblist import build_jobs
 from daemon.jobs import JobRunner
 from daemon.schedule import walk
 from daemon.store.embedded import EmbeddedPostgres
+from daemon.strategy_state import change
 from daemon.surface import Surface
 from daemon.watch.watching import watch
 from execution.base import OrderRequest
@@ -37,6 +38,11 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 @pytest.fixture
 def surface(desk: Desk) -> Surface:
+    return surface_of(desk)
+
+
+def surface_of(desk: Desk) -> Surface:
+    """A surface that has not made a snapshot yet."""
     made = Surface(started_at=CALENDAR.open_at(D0), version="desk-1", token="t", sandbox=False, mode="PAPER")
     made.rt, made.ready, made.phase = desk.rt, True, "running"
     made.jobs = build_jobs(desk.rt, JobRunner(desk.rt.db, desk.rt.clock, desk.rt.metrics))
@@ -74,6 +80,20 @@ def test_sleeves_are_those_of_the_last_mark_with_their_next_due_session(desk: De
         assert (sleeve["nav_usd"], sleeve["capital_frac"]) == (marks[name]["nav_usd"], marks[name]["capital_frac"])
     assert (shown["a"]["last_evaluated"], shown["a"]["next_due"], shown["a"]["positions"]) == (D2, D3, 1)
     assert (shown["b"]["positions"], shown["treasury"]["last_evaluated"]) == (2, None)
+
+
+def test_the_state_of_each_sleeve_is_what_the_operator_decided_and_a_paused_one_is_not_due(desk: Desk) -> None:
+    def shown() -> dict[str, tuple[str, str]]:
+        return {s["name"]: (s["state"], s["reason"]) for s in surface_of(desk).snapshot().sleeves}
+
+    assert shown() == {"a": ("active", ""), "b": ("active", ""), "treasury": ("", "")}
+    change(desk.rt.db, "a", "paused", at=desk.rt.clock.now(), actor="Ada", reason="looks wrong")
+    change(desk.rt.db, "b", "retired", at=desk.rt.clock.now(), actor="Ada", reason="done")
+    assert shown() == {"a": ("paused", "by Ada: looks wrong"), "b": ("retired", "by Ada: done"), "treasury": ("", "")}
+    assert {s["name"]: s["next_due"] for s in surface_of(desk).snapshot().sleeves} == {"a": None, "b": None, "treasury": None}
+    for name in ("a", "b"):
+        change(desk.rt.db, name, "active", at=desk.rt.clock.now() + timedelta(seconds=1), actor="Ada", reason="undone")
+    assert shown()["a"] == ("active", "")
 
 
 def test_positions_are_those_of_the_account_at_the_last_close_and_with_cash_they_are_the_net_asset_value(

@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from daemon.prices import ArchivePrices
-from daemon.store.splice import CLOSE, Alias, splices
+from daemon.store.splice import CLOSE, Alias, aliases, splices
 from daemon.store.view import CHANGES, Archive
 from scrapers import DATASETS
 from scrapers.base import Dataset
+from scrapers.renames import listed
 from tests.unit.daemon.archive_rows import CALENDAR, SESSIONS, Market, before_open, known_on
 
 
@@ -151,3 +152,11 @@ def test_a_reused_name_keeps_its_bars_where_the_other_security_has_its_own() -> 
     found = splices({"IR": 0, "TT": 1}, [("IR", "split"), ("TT", "split")], [alias])
     np.testing.assert_array_equal(found["TT"].values(fields, CLOSE), [1.0, 20.0, 30.0])
     np.testing.assert_array_equal(found["IR"].values(fields, CLOSE), [np.nan, 2.0, 3.0])
+
+
+def test_a_reused_name_is_an_old_one_only_where_the_renamed_security_has_bars_of_its_own() -> None:
+    """Ingersoll-Rand became Trane (TT) on 2 March 2020, and IR another company: an archive without TT has the other one."""
+    days = np.array(["2020-02-27", "2020-02-28", "2020-03-02"], dtype="datetime64[D]")
+    assert aliases([("IR", "split")], days, listed()) == []
+    (alias,) = aliases([("IR", "split"), ("TT", "split")], days, listed())
+    assert (alias.symbol, alias.owner, alias.stop, alias.reused) == ("IR", "TT", 2, True)

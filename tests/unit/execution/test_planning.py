@@ -14,6 +14,8 @@ from execution.planning import (
     CLOSE_FIRST,
     IN_BAND,
     NO_PRICE,
+    NO_SHORT_SELLING,
+    NOT_BORROWABLE,
     WHOLE_SHARES,
     Plan,
     PlanningOptions,
@@ -109,6 +111,28 @@ def test_a_half_share_alone_of_a_whole_share_symbol_stays_and_is_named():
     assert reasons(result) == [("a", "AAPL", WHOLE_SHARES)]
 
 
+@pytest.mark.parametrize(
+    ("held", "weight", "expected", "reason"),
+    [
+        ("0", -0.10, [], [NOT_BORROWABLE]),
+        ("60", -0.10, [("AAPL", "sell", D(60))], [NOT_BORROWABLE]),
+        ("-60", -0.10, [], [NOT_BORROWABLE]),
+        ("-60", -0.02, [("AAPL", "buy", D(40))], []),
+        ("60", 0.02, [("AAPL", "sell", D(40))], []),
+    ],
+)
+def test_what_is_not_lent_is_never_sold_beyond_what_is_held(held, weight, expected, reason):
+    result = make({"a": state(AAPL=held)}, {"a": {"AAPL": weight}}, unborrowable=frozenset({"AAPL"}))
+    assert sent(result) == expected
+    assert [why for _, _, why in reasons(result)] == reason
+
+
+def test_an_account_that_may_not_short_opens_none_and_a_sleeve_may_still_be_short_of_another_s_shares():
+    result = make({"a": state(), "b": state()}, {"a": {"AAPL": -0.10, "MSFT": -0.1}, "b": {"AAPL": 0.10}}, short_selling=False)
+    assert sent(result) == [] and reasons(result) == [("a", "MSFT", NO_SHORT_SELLING)]
+    assert result.crosses[0].shares == {"a": D(-100), "b": D(100)}
+
+
 def test_shorts_are_rounded_to_whole_shares_toward_zero():
     assert sent(make({"a": state()}, {"a": {"AAPL": -0.01055}})) == [("AAPL", "sell", D(10))]
 
@@ -139,6 +163,12 @@ def test_a_small_trade_is_left_alone_inside_the_band_unless_it_closes_the_positi
     result = make(sleeves, {"a": {"AAPL": 0.01049}}, band_frac=0.0005)
     assert sent(result) == [("MSFT", "sell", D("0.2"))]
     assert reasons(result) == [("a", "AAPL", IN_BAND)]
+
+
+def test_a_position_is_opened_however_small_it_is_beside_the_account_if_its_order_is_worth_sending():
+    result = make({"a": state()}, {"a": {"AAPL": 0.0003, "MSFT": 0.0002}}, band_frac=0.0005)
+    assert sent(result) == [("AAPL", "buy", D("0.3"))]
+    assert reasons(result) == [("a", "MSFT", BELOW_MINIMUM)]
 
 
 def test_a_net_below_the_minimum_is_not_sent_and_the_cross_inside_it_still_happens():

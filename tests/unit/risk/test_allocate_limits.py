@@ -374,6 +374,49 @@ def test_the_check_of_the_tail_counts_only_the_losses_beyond_the_var_however_sma
         np.ones(1), np.ones((1, 1)), np.ones(1),
         assets=Assets(symbols=("A",), is_fund=np.zeros(1, dtype=bool), sectors=("",), adv_usd=np.full(1, math.nan), nav_usd=1.0),
         history=outcomes[:, None], limits=replace(FREE, max_cvar95_frac=0.03),
-        scale=1.0, target_gross=np.ones(1), moved=0.0, allowed=1.0,
+        sleeve_caps=np.ones(1), scale=1.0, target_gross=np.ones(1), moved=0.0, allowed=1.0,
     )  # fmt: skip
     assert found == [f"CVaR at {0.2 / 6:.6g}, over 0.03"]
+
+
+def test_a_sleeve_with_a_cap_of_its_own_gets_no_more_and_the_others_have_the_optimiser_s_room() -> None:
+    inputs = problem(5, 5, max_sleeve_frac=0.5)
+    result = allocate(**inputs, sleeve_caps=pd.Series({"s002": 0.04}))
+    assert result.capital["s002"] == pytest.approx(0.04) and allocate(**inputs).capital["s002"] > 0.04
+    assert result.optimizer_weights["s002"] <= 0.04 + 1e-9
+    assert [(b.subject, b.after) for b in result.bound if b.limit == "sleeve"] == [("s002", pytest.approx(0.04))]
+    assert allocate(**inputs, sleeve_caps=pd.Series({"s002": 0.9})).capital.equals(allocate(**inputs).capital), "the general cap stays"
+
+
+def test_caps_of_all_sleeves_that_leave_cash_are_kept_in_proportion() -> None:
+    result = allocate(**problem(5, 4), sleeve_caps=pd.Series({"s000": 0.1, "s001": 0.1, "s002": 0.05, "s003": 0.0}))
+    assert result.capital.to_dict() == pytest.approx({"s000": 0.1, "s001": 0.1, "s002": 0.05, "s003": 0.0}), "each has less than it could"
+    assert result.rung == "full"
+
+
+def test_what_a_sleeve_holds_beyond_its_own_cap_is_sold_whatever_the_turnover_cap() -> None:
+    result = one({"A000": 1.0}, {"A000": 0.8}, limits=replace(FREE, max_turnover_frac=0.1), sleeve_caps=pd.Series({"s000": 0.2}))
+    assert result.weights.to_dict() == pytest.approx({"A000": 0.2})
+
+
+@pytest.mark.parametrize("cap", [-0.1, 1.1, math.nan])
+def test_a_sleeve_cap_outside_zero_and_one_is_refused(cap: float) -> None:
+    with pytest.raises(BadInput, match="sleeve caps"):
+        allocate(**problem(5, 2), sleeve_caps=pd.Series({"s000": cap}))
+
+
+def test_a_sleeve_without_record_and_targets_gets_nothing_and_leaves_nothing_idle() -> None:
+    inputs = problem(5, 4)
+    inputs["sleeve_returns"] = inputs["sleeve_returns"].assign(s001=0.0, s002=0.0)
+    inputs["sleeve_targets"] = {name: target for name, target in inputs["sleeve_targets"].items() if name != "s001"}
+    result = allocate(**inputs)
+    assert result.capital["s001"] == 0.0 and result.capital.sum() == pytest.approx(1.0)
+    assert result.capital["s002"] == pytest.approx(1 / 3), "in cash so far, and wants something now: an equal share of the three that count"
+    assert set(result.excluded) >= {"s001", "s002"}
+
+
+def test_where_no_sleeve_wants_anything_each_counts() -> None:
+    inputs = problem(5, 2)
+    inputs["sleeve_returns"] = inputs["sleeve_returns"] * 0.0
+    result = allocate(**inputs | {"sleeve_targets": {}})
+    assert result.capital.to_list() == [0.5, 0.5] and result.gross == 0.0

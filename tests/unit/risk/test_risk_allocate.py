@@ -172,6 +172,17 @@ def test_an_idle_sleeve_gets_the_equal_share_and_does_not_crowd_out_the_others()
     assert result.capital.drop("s2").sum() > 0.6 and math.isnan(result.prior["s2"]) and result.budgets["s2"] == 0.0
 
 
+def test_the_time_before_a_sleeves_first_position_is_no_record_of_low_risk() -> None:
+    inputs = problem(4, n_sleeves=5)
+    books = inputs["sleeve_returns"]
+    books.iloc[:120, 2] = 0.0
+    as_zeros = allocate(**inputs)
+    books.iloc[:120, 2] = math.nan
+    pd.testing.assert_series_equal(as_zeros.capital, allocate(**inputs).capital)
+    books.iloc[:135, 2] = 0.0
+    assert allocate(**inputs).excluded == {"s2": "short history: 15 of 20 sessions"}
+
+
 def test_a_ramp_scales_capital_and_is_recorded() -> None:
     inputs = problem(4, n_sleeves=5)
     plain, ramped = allocate(**inputs), allocate(**inputs, ramp=pd.Series({"s1": 0.3, "s4": 0.0}))

@@ -303,6 +303,56 @@ def test_a_benchmark_off_by_rounding_is_scaled_to_one() -> None:
         track(cov, benchmark * 1.01)
 
 
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(seed=seeds, size=st.integers(4, 30), n_sectors=st.integers(1, 3))
+def test_least_weights_hold_and_the_portfolio_is_optimal_above_them(seed: int, size: int, n_sectors: int) -> None:
+    cov, benchmark, rng = market(seed, size)
+    sectors = pd.Series([f"s{i % n_sectors}" for i in range(size)], index=cov.index)
+    totals = benchmark.groupby(sectors).sum()
+    least = pd.Series(rng.random(size) * (rng.random(size) < 0.5), index=cov.index)
+    least *= (0.8 * totals / least.groupby(sectors).sum().clip(lower=1e-9)).clip(upper=1.0)[sectors].to_numpy()
+    weights = track(cov, benchmark, min_weight=least, sectors=sectors)
+    assert (weights >= least).all()
+    assert (weights.groupby(sectors).sum() - totals).abs().max() <= 1e-12
+    above = (weights - least).where(weights > least + 1e-15, 0.0)
+    assert kkt_residual(above, benchmark - least, cov, 1.0 - least, sectors) <= 1e-12
+
+
+def test_what_a_least_weight_leaves_has_the_closed_form_split() -> None:
+    """With half of it in z, x takes t and y the other half less t: the minimum of a quadratic in t."""
+    cov = pd.DataFrame([[0.04, 0.01, 0.02], [0.01, 0.09, 0.03], [0.02, 0.03, 0.16]], index=list("xyz"), columns=list("xyz"))
+    benchmark = pd.Series({"x": 0.5, "y": 0.3, "z": 0.2})
+    start, way = np.array([-0.5, 0.2, 0.3]), np.array([1.0, -1.0, 0.0])
+    t = -(start @ cov.to_numpy() @ way) / (way @ cov.to_numpy() @ way)
+    weights = track(cov, benchmark, min_weight=pd.Series({"x": 0.0, "y": 0.0, "z": 0.5}))
+    assert weights.tolist() == pytest.approx([t, 0.5 - t, 0.5], abs=1e-14)
+
+
+def test_least_weights_that_fill_the_portfolio_are_the_portfolio() -> None:
+    cov, benchmark, _ = market(3, 4)
+    least = pd.Series([0.1, 0.2, 0.3, 0.4], index=cov.index)
+    assert track(cov, benchmark, min_weight=least).tolist() == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=1e-15)
+
+
+def test_least_weights_below_the_benchmark_change_nothing() -> None:
+    cov, benchmark, _ = market(11, 12)
+    pd.testing.assert_series_equal(track(cov, benchmark, min_weight=benchmark * 0.7), benchmark, rtol=0, atol=1e-15)
+
+
+def test_least_weights_that_do_not_fit_are_named() -> None:
+    cov, _, _ = market(3, 4)
+    benchmark = pd.Series([0.4, 0.3, 0.2, 0.1], index=cov.index)
+    sectors = pd.Series(["tech", "tech", "oil", "oil"], index=cov.index)
+    with pytest.raises(Infeasible, match=r"asks for 1\.2, and there is 1"):
+        track(cov, benchmark, min_weight=0.3)
+    with pytest.raises(Infeasible, match=r"asks for 0\.4 in the sector 'oil', and there is 0\.3"):
+        track(cov, benchmark, min_weight=0.2, sectors=sectors)
+    with pytest.raises(Infeasible, match=r"exclusions allow at \['a01'\]"):
+        track(cov, benchmark, min_weight=pd.Series([0, 0.1, 0, 0], index=cov.index), excluded=["a01"])
+    with pytest.raises(BadInput, match=r"min_weight must not be negative, as at \['a02'\]"):
+        track(cov, benchmark, min_weight=pd.Series([0, 0, -0.1, 0], index=cov.index))
+
+
 def test_infeasible_wishes_name_the_sector_or_the_caps() -> None:
     cov, _, _ = market(3, 4)
     benchmark = pd.Series([0.4, 0.3, 0.2, 0.1], index=cov.index)

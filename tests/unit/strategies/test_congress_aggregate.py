@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from strategies import disclosures
 from strategies.base import Targets
-from strategies.catalog.congress_aggregate import STRATEGY, signed_trades
-from tests.catalog.memory_view import MemoryWorld, congress_rows, prices
+from strategies.catalog.congress_aggregate import STRATEGY
+from strategies.conformance.memory import MemoryWorld, congress_rows, prices
 
 ASOF = datetime(2021, 3, 15, 13, 0, tzinfo=UTC)
 YESTERDAY = ASOF - timedelta(days=1)
@@ -34,6 +35,11 @@ def net(targets: Targets) -> dict[str, float]:
 def test_a_range_counts_at_its_midpoint_and_an_open_end_at_its_lower_bound() -> None:
     targets = run([trade("AAA"), trade("BBB", amount_low_usd=1e6, amount_high_usd=None)])
     assert net(targets) == {"BBB": 1e6, "AAA": A_MIDPOINT}
+
+
+def test_a_range_that_ends_below_its_beginning_counts_at_its_lower_bound() -> None:
+    targets = run([trade("AAA", amount_low_usd=1001.0, amount_high_usd=-5e6), trade("BBB", amount_low_usd=5000.0, amount_high_usd=1.0)])
+    assert net(targets) == {"BBB": 5000.0, "AAA": 1001.0}
 
 
 def test_sales_of_any_kind_subtract_and_only_a_positive_net_is_wanted() -> None:
@@ -106,7 +112,7 @@ def test_a_looser_cap_leaves_the_proportions_but_not_more_capital() -> None:
 
 def test_a_row_that_is_delivered_twice_counts_once() -> None:
     rows = congress_rows([trade("AAA"), trade("AAA", row_key="again"), trade("AAA", row_key="again")])
-    assert signed_trades(rows)["row_key"].tolist() == ["R00000", "again"]
+    assert [trade.row_key for trade in disclosures.stock_trades(rows)] == ["R00000", "again"]
 
 
 def test_ten_names_or_more_are_fully_invested_in_proportion_to_net_dollars_below_the_cap() -> None:
@@ -135,13 +141,47 @@ def test_a_name_that_ranks_but_cannot_be_traded_is_passed_over_with_the_reason()
     large = {"amount_low_usd": 1e6, "amount_high_usd": 1e6}
     nan = float("nan")
     paths = {"GONE": [9.0, nan, nan, nan, nan, nan], "CHEAP": [0.5] * 6, "LATE": [9.0, 9.0, nan, nan, nan, nan], "GOOD": [9.0] * 6}
-    targets = run([trade(symbol, **large) for symbol in ("NONE", *paths)], paths)
+    targets = run([trade(symbol, **large) for symbol in ("NONE", *paths)], paths, min_adv_usd=0.0)
     assert list(targets.weights.index) == ["GOOD", "LATE"]
     assert targets.skipped == {
         "NONE": "no bar in the last 5 sessions",
         "GONE": "no bar in the last 5 sessions",
         "CHEAP": "last close 0.50 USD is below 1.00 USD",
     }
+
+
+def test_a_name_with_too_little_volume_is_passed_over_by_its_usual_day_and_not_its_busiest() -> None:
+    # 600,000 shares at 1.50 are 900,000 USD; the one day at 9,000 is not the usual one.
+    closes = prices({"THIN": [1.5, 1.5, 1.5, 9000.0, 1.5, 1.5], "DEEP": [50.0] * 6}, FRIDAY)
+    volumes = closes * 0.0 + [600_000.0, 1_000_000.0]
+    world = MemoryWorld(
+        closes=closes, adj_closes=closes, volumes=volumes, events={"congress_trades": congress_rows([trade("THIN"), trade("DEEP")])}
+    )
+    targets = STRATEGY.run(world.at(ASOF))
+    assert list(targets.weights.index) == ["DEEP"]
+    assert targets.skipped == {"THIN": "trades 900,000 USD a day, less than 1,000,000 USD"}
+    assert list(STRATEGY.run(world.at(ASOF), min_adv_usd=900_000.0).weights.index) == ["DEEP", "THIN"]
+
+
+@pytest.mark.parametrize("owner", ["spouse", "joint", "dependent"])
+def test_trades_of_others_than_the_member_count_unless_the_members_own_are_asked_for(owner: str) -> None:
+    trades = [trade("AAA", owner=owner), trade("BBB", owner="self"), trade("CCC", owner="unknown")]
+    assert set(net(run(trades))) == {"AAA", "BBB", "CCC"}
+    assert set(net(run(trades, owners="self"))) == {"BBB", "CCC"}
+
+
+def test_a_spouses_trade_is_not_taken_for_the_members_own_because_another_origin_does_not_say_whose_it_was() -> None:
+    both = [told("house", "h", owner="spouse"), told("quiver", "q", owner="unknown")]
+    assert net(run(both)) == {"AAA": A_MIDPOINT}
+    assert net(run(both, owners="self")) == {}
+
+
+def test_cells_that_are_empty_where_they_should_not_be_cost_no_more_than_their_own_row() -> None:
+    rows = congress_rows([trade("AAA"), trade("BBB", member=None), trade("CCC", transaction=None), trade("DDD")])
+    rows["occurrence"] = [0.0, float("nan"), 0.0, 0.0]
+    rows.loc[3, "amount_high_usd"] = float("inf")
+    assert [(t.symbol, t.usd) for t in disclosures.stock_trades(rows)] == [("AAA", A_MIDPOINT), ("BBB", A_MIDPOINT), ("DDD", 1001.0)]
+    assert disclosures.stock_trades(rows[["row_key", "event_at", "known_at"]]) == []
 
 
 def test_a_name_below_the_cut_is_not_called_skipped() -> None:
@@ -163,7 +203,7 @@ def told(origin: str, key: str, **fields: Any) -> dict[str, Any]:
 
 
 def counted(trades: Sequence[Mapping[str, Any]]) -> list[str]:
-    return sorted(signed_trades(congress_rows(trades))["row_key"])
+    return sorted(trade.row_key for trade in disclosures.stock_trades(congress_rows(trades)))
 
 
 def test_a_repetition_inside_a_filing_does_not_count() -> None:

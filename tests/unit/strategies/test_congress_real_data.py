@@ -1,4 +1,4 @@
-"""Congress aggregate on real House disclosures and prices, against a recomputation in plain Python."""
+"""Strategies on trades of Congress on real House disclosures and prices, against recomputations in plain Python."""
 
 import csv
 import gzip
@@ -14,8 +14,10 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import pytest
 
+from strategies.base import Targets
+from strategies.catalog import politician_sleeves
 from strategies.catalog.congress_aggregate import STRATEGY
-from tests.catalog.memory_view import MemoryWorld, congress_rows
+from strategies.conformance.memory import MemoryWorld, congress_rows
 
 NEW_YORK = ZoneInfo("America/New_York")
 SHARED = Path(os.environ.get("ALLOCD_SHARED_DIR", Path(__file__).parents[3].parent / "shared"))
@@ -54,6 +56,22 @@ def bounds(amount: str) -> tuple[float | None, float | None]:
     return low, high
 
 
+def traded(record: dict[str, str]) -> date:
+    """The day of the trade; years of two and of five digits are slips of the pen."""
+    year, month, day = map(int, record["transaction_date"].split("-"))
+    return date(year if 2000 <= year <= 2100 else 2020, month, day)
+
+
+def midpoint(record: dict[str, str]) -> float:
+    low, high = bounds(record["amount"])
+    return (low or 0.0) if high is None else ((low or 0.0) + high) / 2
+
+
+def is_stock(record: dict[str, str]) -> bool:
+    words = set(re.findall(r"[a-z]+|%", record["asset_description"].lower()))
+    return record["ticker"] not in ("--", "") and not words & OTHER_THAN_STOCK and "exchange" not in record["type"]
+
+
 def as_rows() -> Iterator[dict[str, object]]:
     seen: dict[tuple[str, ...], int] = defaultdict(int)
     for number, record in enumerate(house()):
@@ -71,8 +89,9 @@ def as_rows() -> Iterator[dict[str, object]]:
             "origin": "house",
             "filing_id": " ".join(identity),
             "member": record["representative"],
-            "owner": record["owner"],
-            "transaction_date": record["transaction_date"],
+            "owner": {"": "unknown", "--": "unknown"}.get(record["owner"], record["owner"]),
+            "transaction_date": traded(record),
+            "disclosure_date": datetime.strptime(record["disclosure_date"], "%m/%d/%Y").date(),
         }
         seen[identity] += 1
 
@@ -87,15 +106,11 @@ def net_dollars(asof: datetime) -> dict[str, float]:
     net: dict[str, float] = defaultdict(float)
     counted: set[tuple[str, ...]] = set()
     for record in house():
-        words = set(re.findall(r"[a-z]+|%", record["asset_description"].lower()))
         if not asof - timedelta(days=30) <= known_at(record) <= asof or tuple(record.values()) in counted:
             continue
         counted.add(tuple(record.values()))
-        if record["ticker"] in ("--", "") or words & OTHER_THAN_STOCK or "exchange" in record["type"]:
-            continue
-        low, high = bounds(record["amount"])
-        worth = (low or 0.0) if high is None else ((low or 0.0) + high) / 2
-        net[record["ticker"]] += worth if record["type"] == "purchase" else -worth
+        if is_stock(record):
+            net[record["ticker"]] += midpoint(record) if record["type"] == "purchase" else -midpoint(record)
     return net
 
 
@@ -119,3 +134,46 @@ def test_no_fund_or_option_is_among_what_the_house_file_leads_to() -> None:
         at = datetime(2020, 3, 30, 13, tzinfo=UTC) + timedelta(weeks=week)
         targets = STRATEGY.run(world().at(at))
         assert not funds & (set(targets.weights.index) | set(targets.skipped))
+
+
+@pytest.mark.parametrize("day", [date(2020, 8, 17), date(2021, 3, 15)])
+def test_every_row_of_evidence_is_a_line_of_the_file_with_its_own_dollars_inside_the_window(day: date) -> None:
+    asof = datetime.combine(day, time(9), NEW_YORK).astimezone(UTC)
+    evidence = STRATEGY.run(world().at(asof)).evidence
+    assert len(evidence) > 20
+    for key, symbol, contribution in evidence[["row_key", "symbol", "contribution"]].itertuples(index=False):
+        record = house()[int(key[1:])]
+        assert record["ticker"] == symbol
+        assert asof - timedelta(days=30) <= known_at(record) <= asof
+        assert contribution == (midpoint(record) if record["type"] == "purchase" else -midpoint(record))
+
+
+def sleeves(day: date, **params: float | str) -> Targets:
+    return politician_sleeves.STRATEGY.run(world().at(datetime.combine(day, time(9), NEW_YORK).astimezone(UTC)), max_position=1.0, **params)
+
+
+def test_the_positions_of_one_member_are_those_that_the_file_lists() -> None:
+    """Stock alone, read off the file: MSFT on 20, 21 and 28 February 2020, NFLX on 18 June, PYPL on 12 (listed twice) and 24 June, AXP on
+    24 June. The members' other open purchases have no prices here, AAPL and FB were sold, and the rest are options and partnerships."""
+    dollars = {"NFLX": 3_000_000.5, "MSFT": 375_000.5 + 750_000.5 + 175_000.5, "PYPL": 750_000.5 + 375_000.5, "AXP": 175_000.5}
+    targets = sleeves(date(2021, 3, 1), members="Pelosi, Hon. Nancy")
+    assert targets.weights.to_dict() == pytest.approx({symbol: usd / sum(dollars.values()) for symbol, usd in dollars.items()})
+    assert set(targets.skipped) == {"AB", "CRM", "CRWD", "GOOGL", "WORK"}
+
+
+def test_the_positions_of_a_busy_member_are_those_of_a_plain_recount_of_the_file() -> None:
+    asof = datetime(2020, 12, 7, 14, tzinfo=UTC)
+    records = {tuple(r.values()): r for r in house() if r["representative"] == "Hon. Gilbert Cisneros" and known_at(r) <= asof}
+    assert {record["owner"] for record in records.values()} <= {"", "--"}
+    opened: dict[str, float] = defaultdict(float)
+    for record in sorted(records.values(), key=lambda r: (traded(r), r["type"] != "purchase")):
+        if is_stock(record) and record["type"] == "purchase":
+            opened[record["ticker"]] += midpoint(record)
+        elif is_stock(record):
+            sold = midpoint(record) if record["type"] == "sale_partial" else opened[record["ticker"]]
+            opened[record["ticker"]] = max(opened[record["ticker"]] - sold, 0.0)
+    priced = {str(ticker) for ticker in closes().loc[:"2020-12-04"].tail(5).dropna(axis=1, how="all").columns}
+    largest = sorted((-usd, ticker) for ticker, usd in opened.items() if usd > 0 and ticker in priced)[:20]
+    expected = {ticker: usd / sum(each for each, _ in largest) for usd, ticker in largest}
+    assert len(expected) == 20
+    assert sleeves(date(2020, 12, 7), members="Gil Cisneros").weights.to_dict() == pytest.approx(expected)

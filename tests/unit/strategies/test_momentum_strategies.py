@@ -11,7 +11,7 @@ import pytest
 
 from strategies.base import Targets
 from strategies.catalog import leveraged_sector_momentum, sector_risk_parity_momentum, volatility_scaled_momentum
-from tests.catalog.memory_view import MemoryWorld, prices
+from strategies.conformance.memory import MemoryWorld, prices
 
 ASOF = datetime(2021, 3, 13, 13, 0, tzinfo=UTC)
 FRIDAY = "2021-03-12"
@@ -151,3 +151,34 @@ class TestLeveragedSectorMomentum:
 
     def test_in_a_falling_market_nothing_is_held(self) -> None:
         assert self.run({"SOXL": zigzag(70, 0.003, -0.006), "FAS": zigzag(70, 0.003, -0.007)}).weights.empty
+
+
+FUNDS_OF = {
+    volatility_scaled_momentum: ("A", "B", "C"),
+    sector_risk_parity_momentum: ("XLK", "XLP", "XLU"),
+    leveraged_sector_momentum: ("SSO", "TECL", "UYG"),
+}
+
+
+@pytest.mark.parametrize("module", list(FUNDS_OF), ids=lambda module: module.STRATEGY.name)
+@pytest.mark.parametrize("row", [-1, -2, -30])
+@pytest.mark.parametrize("factor", [1000.0, 0.001])
+def test_a_wrong_tick_wins_no_weight(module: Any, row: int, factor: float) -> None:
+    """The fund that falls is not wanted, and would be the best of all by a tick on the newest session."""
+    falling, *rising = FUNDS_OF[module]
+    paths = {name: zigzag(252, 0.01, -0.006 - 0.0005 * i) for i, name in enumerate(rising)}
+    paths[falling] = zigzag(252, 0.01, -0.012)
+    clean = module.STRATEGY.run(world(paths).at(ASOF))
+    paths[falling][row] *= factor
+    spoilt = module.STRATEGY.run(world(paths).at(ASOF))
+    assert sorted(clean.weights.index) == sorted(rising)
+    assert sorted(spoilt.weights.index) == sorted(rising)
+    assert spoilt.weights.to_dict() == clean.weights.to_dict()
+
+
+@pytest.mark.parametrize("module", list(FUNDS_OF), ids=lambda module: module.STRATEGY.name)
+def test_a_session_without_any_price_empties_no_sleeve(module: Any) -> None:
+    paths = {name: zigzag(252, 0.01, -0.006 - 0.0005 * i) for i, name in enumerate(FUNDS_OF[module])}
+    for path in paths.values():
+        path[-30] = NAN
+    assert sorted(module.STRATEGY.run(world(paths).at(ASOF)).weights.index) == sorted(FUNDS_OF[module])

@@ -26,7 +26,7 @@ from daemon.store.events import micros
 from daemon.store.segments import BARS
 from execution.planning import SleeveState
 from execution.sleeves import transfer
-from strategies.base import Targets
+from strategies.base import EVIDENCE_COLUMNS, Targets
 
 log = get_logger("cycle")
 
@@ -227,7 +227,7 @@ def _record_why(rt: Runtime, cycle: str, decision: Decision) -> None:
         [
             (cycle, e.sleeve, symbol, dataset, key, float(contribution))
             for e, t in evaluated
-            for dataset, key, symbol, contribution in t.evidence.itertuples(index=False, name=None)
+            for dataset, key, symbol, contribution in zip(*(t.evidence[column].tolist() for column in EVIDENCE_COLUMNS), strict=True)
         ],
     )
     if decision.allocation is not None:

@@ -78,7 +78,7 @@ def replay(
     """
     began = time.perf_counter()
     calendar = Calendar()
-    archive = Archive(lake, datasets.values(), calendar, known_until=known_until, artefacts=artefacts)
+    archive = Archive(lake, datasets.values(), calendar, known_until=known_until, artefacts=artefacts, fixed=True)
     end = _check_range(archive, calendar, start, end)
     eve = days(calendar, start, end, settings.shadow_warmup_sessions)
     with _rare_collection(), ahead(archive, calendar, strategies, params, eve) as helped, _scratch(conninfo) as db:

@@ -62,7 +62,9 @@ class Archive:
         *,
         known_until: datetime | None = None,
         artefacts: Artefacts | None = None,
+        fixed: bool = False,
     ) -> None:
+        """fixed: what is sealed later is not taken in, so that a long reading goes over one state of the store."""
         self._lake = lake
         self.artefacts = artefacts or Artefacts()
         self._datasets = {d.name: d for d in datasets}
@@ -74,7 +76,9 @@ class Archive:
         self._empty: dict[str, pd.DataFrame] = {}
         self._renames: dict[tuple[int, int], Renames] = {}
         self._lay_axis(len(calendar.session_days) - 1, len(calendar.session_days))
+        self._fixed = False
         self.refresh()
+        self._fixed = fixed
 
     def _lay_axis(self, first: int, stop: int) -> None:
         self.sessions = self.calendar.session_days[first:stop]
@@ -85,6 +89,8 @@ class Archive:
     def refresh(self) -> bool:
         """Take in segments sealed since the last call; True when there were any."""
         changed = False
+        if self._fixed:
+            return changed
         for dataset in self._datasets.values():
             segments = self._lake.segments(dataset.name)
             if segments and segments[-1].last_id > self._read_to[dataset.name]:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from multiprocessing.connection import Connection
 from typing import Any, Never
 
@@ -18,8 +18,6 @@ from daemon.jobs import attempt
 from daemon.store.view import Archive, View
 from strategies import CATALOG
 from strategies.base import DataView, Strategy, Targets
-
-BEFORE_OPEN = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +135,7 @@ def _evaluate_all(
     os.dup2(silence, 2)
     left, last_due = dict(sorted(strategies.items())), dict[str, date]()
     for day in sessions:
-        at = calendar.open_at(day.session) - BEFORE_OPEN
+        at = calendar.decision_at(day.session)
         view = archive.view(at)
         for name, strategy in list(left.items()):
             due = calendar.latest_due(strategy.rebalance, day.session)

@@ -116,6 +116,10 @@ class Calendar:
         index = bisect_left(self._days, self._check_range(day).toordinal())
         return index < len(self._days) and self._days[index] == day.toordinal()
 
+    def decision_at(self, session: date) -> datetime:
+        """When a session is decided: half an hour before its open, UTC."""
+        return self.open_at(session) - timedelta(minutes=30)
+
     def open_at(self, session: date) -> datetime:
         """The opening instant of a session."""
         return from_microseconds(self._opens[self._index(session)])

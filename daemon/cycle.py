@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
@@ -140,7 +140,7 @@ class Cycles:
         marks: list[ShadowMark] = []
         short_selling = may_short(rt)
         for day in rt.calendar.sessions(first, rt.calendar.previous_session(session)):
-            view = rt.archive.view(rt.calendar.open_at(day) - timedelta(minutes=30))
+            view = rt.archive.view(rt.calendar.decision_at(day))
             if not view.symbols:
                 continue
             inputs = sleeve_inputs(rt, new, day, short_selling=short_selling, trading=False)

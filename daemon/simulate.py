@@ -6,7 +6,7 @@ evaluated and its targets earn their returns after costs, without orders; the sa
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -32,7 +32,6 @@ from daemon.store.view import Archive
 from scrapers.base import Dataset
 from strategies.base import Strategy, Targets
 
-BEFORE_OPEN: Final = timedelta(minutes=30)
 LIFTED: Final[Mapping[str, float | int]] = MappingProxyType(
     {
         "max_sleeve_frac": 1.0,
@@ -217,7 +216,7 @@ def follow(
 
 
 def _decided_at(calendar: Calendar, session: date) -> datetime:
-    return calendar.open_at(session) - BEFORE_OPEN
+    return calendar.decision_at(session)
 
 
 def _label(strategy: Strategy, number: int) -> str:

@@ -1,7 +1,7 @@
 """What a strategy wanted before its first recorded evaluation, derived again: a warm-up leaves targets and no evidence."""
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 import pandas as pd
@@ -16,7 +16,6 @@ from strategies.base import Strategy, Targets
 
 Rederive = Callable[[str, date, Mapping[str, Any]], tuple[datetime, Targets] | None]
 """(strategy, the session it was due in, its parameters) -> when it was asked and what it answered; None when it cannot be."""
-BEFORE_OPEN = timedelta(minutes=30)
 
 
 def rederiver(
@@ -34,7 +33,7 @@ def rederiver(
             return None
         if not archive:
             archive.append(Archive(lake, datasets.values(), calendar, artefacts=artefacts))
-        asked_at = calendar.open_at(due) - BEFORE_OPEN
+        asked_at = calendar.decision_at(due)
         nothing = pd.DataFrame({"qty": [], "market_value_usd": []})
         view = archive[0].view(asked_at).for_sleeve(pd.Series(dtype="float64"), nothing)
         found = attempt(name, lambda: strategies[name].run(view, **params))

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from strategies import signals
 from strategies.base import DataView, Param, Strategy, Targets, no_targets, weekly
+from strategies.signals import Floats
 
 DATASET = "app_ratings"
 APP = ("origin", "symbol", "app_id", "app_name", "publisher")
@@ -31,7 +32,6 @@ USUAL_RATINGS = 10.0
 """Added to both numbers of new ratings, so that a handful after none is no growth without limit."""
 LEAST_RATING_SPREAD, LEAST_GROWTH_SPREAD = 0.005, 0.05
 
-Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
 
 

@@ -15,10 +15,10 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from strategies import signals
 from strategies.base import DataView, Param, Strategy, Targets, monthly, no_targets
+from strategies.signals import Floats
 
 SEARCHES, NEWS = "search_trends", "news"
 FULL_AT_NAMES = 10
@@ -36,8 +36,6 @@ LEAST_NAMES = 20
 SAME_STORY = timedelta(days=3)
 """The same headline so soon after is the same story told again."""
 LEAST_RISE_SPREAD, LEAST_TONE_SPREAD = 0.05, 0.05
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from strategies import signals
 from strategies.base import DataView, Param, Strategy, Targets, no_targets, weekly
+from strategies.signals import Floats
 
 DATASET = "wiki_pageviews"
 INDICES = ("sp500", "sp400", "sp600")
@@ -30,7 +31,6 @@ USABLE_FRAC = 2 / 3
 LEAST_SCALE = 0.1
 """An article steadier than this (log views, about 10 %) is judged as if it were not."""
 
-Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 

@@ -15,10 +15,10 @@ from datetime import timedelta
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from strategies import signals
 from strategies.base import NAMES, DataView, Param, Strategy, Targets, listed, no_targets, weekly
+from strategies.signals import Floats
 
 DATASET = "reddit_mentions"
 FORUM = "wallstreetbets"
@@ -33,8 +33,6 @@ MOST_SYMBOLS = 10
 """A post that names more symbols is a list, and says nothing of each."""
 NAMED_A_DAY = 10
 """Evidence names so many rows of a symbol and day at most; they bear the contribution of the whole day."""
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

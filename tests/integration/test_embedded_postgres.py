@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import select
 import shutil
 import signal
 import subprocess
@@ -22,6 +21,7 @@ import pytest
 from daemon.store import postgres_cluster
 from daemon.store.embedded import EmbeddedPostgres, PostgresNotStarted
 from daemon.store.postgres_binaries import find_binaries
+from tests.integration.processes import ended
 
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
@@ -156,18 +156,6 @@ def kill(process: "subprocess.Popen[str]") -> None:
     process.communicate()
 
 
-def gone(pid: int, within_s: float = 10.0) -> bool:
-    """Whether the process ends in time (awaited through a pidfd)."""
-    try:
-        handle = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([handle], [], [], within_s)[0])
-    finally:
-        os.close(handle)
-
-
 def visit(command: list[str]) -> dict[str, Any]:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     if done.returncode == 77:
@@ -194,7 +182,7 @@ def test_a_fresh_directory_becomes_a_private_durable_server(source: Literal["sys
             psycopg.connect(server.ensure(), password="guess")
         pid = server.server_pid
         assert pid is not None and os.getpgid(pid) != os.getpgid(0)  # Ctrl-C at the terminal does not reach it
-    assert gone(pid, 0) and (server.owned, server.server_pid) == (False, None)
+    assert ended(pid, 0) and (server.owned, server.server_pid) == (False, None)
     private = {path.name: path.stat().st_mode & 0o777 for path in directory.iterdir()}
     assert private == {"data": 0o700, "socket": 0o700, "password": 0o600, "owner.lock": 0o600, "postgres.log": 0o600}
 
@@ -225,7 +213,7 @@ def test_many_threads_get_one_server_which_outlives_them(server: EmbeddedPostgre
         thread.join()
     pid = server.server_pid
     assert len(answers) == 8 and len(set(answers)) == 1
-    assert pid is not None and not gone(pid, 0.2)
+    assert pid is not None and not ended(pid, 0.2)
     assert kept(server) == "committed" and server.server_pid == pid
 
 
@@ -240,7 +228,7 @@ def test_killing_the_owner_ends_its_server_and_a_new_start_sees_what_was_committ
     assert not server.owned
     os.kill(owner.pid, signal.SIGKILL)
     try:
-        assert gone(said["server"])
+        assert ended(said["server"])
         assert (has(server, word), server.owned) == (True, True)
     finally:
         if said["forked"]:
@@ -267,7 +255,7 @@ def test_a_killed_postmaster_is_replaced_even_while_its_sessions_still_work(serv
         pid = server.server_pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        assert gone(pid)
+        assert ended(pid)
         begun = time.perf_counter()
         assert has(server, word)
         assert time.perf_counter() - begun < 10 and server.owned and server.server_pid != pid
@@ -286,7 +274,7 @@ def test_a_recycled_process_id_in_postmaster_pid_does_not_block_the_start(direct
     assert pid is not None
     text = (directory / "data" / "postmaster.pid").read_text()
     os.kill(pid, signal.SIGKILL)
-    assert gone(pid)
+    assert ended(pid)
     stranger = start("import sys; sys.stdin.read()")
     server.stop()
     for stale in (directory / "data" / "postmaster.pid", directory / "socket" / ".s.PGSQL.5432.lock"):

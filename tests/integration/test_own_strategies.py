@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import re
-import select
 import signal
 import subprocess
 import sys
@@ -34,6 +33,7 @@ from strategies import CATALOG, resolve_params, signals
 from strategies.conformance.checks import CHECKS
 from strategies.conformance.memory import MemoryWorld, congress_rows, prices
 from tests.integration.desk import CALENDAR, DAYS, wants
+from tests.integration.processes import ended
 
 ASOF = datetime(2022, 1, 3, 14, tzinfo=UTC)
 LATER = ASOF + timedelta(days=7)
@@ -141,18 +141,6 @@ def seconds(call: Any) -> tuple[float, BaseException]:
     with pytest.raises(Exception) as caught:
         call()
     return time.monotonic() - began, caught.value
-
-
-def ended(pid: int, within_s: float = 10.0) -> bool:
-    """Whether a process that is no child of ours ends in time."""
-    try:
-        handle = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([handle], [], [], within_s)[0])
-    finally:
-        os.close(handle)
 
 
 # Good ones.
